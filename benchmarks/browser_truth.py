@@ -50,10 +50,11 @@ from rtcprobe.hearing.speech import Voices, speak
 from rtcprobe.playout.arrivals import Arrivals
 from rtcprobe.playout.policies import PlayoutChoice
 from rtcprobe.probe.hearing import Listened
+from rtcprobe.probe.pictures import Pictures
 from rtcprobe.probe.placed import Placed, of_stack
 from rtcprobe.probe.placing import Placing
 from rtcprobe.probe.routes import routes
-from rtcprobe.probe.seeing import Looking, Pictures
+from rtcprobe.probe.seeing import Looking
 from rtcprobe.probe.setup import call_setup
 from rtcprobe.recording import Agreed
 from rtcprobe.runtime.outside import all_addresses

@@ -21,7 +21,7 @@ import numpy as np
 from rtcprobe.call.live import LiveTrack
 from rtcprobe.hearing.speech import speak
 from rtcprobe.probe.beforehand import check_target
-from rtcprobe.probe.conversing import MARKERS_S, Conversing
+from rtcprobe.probe.conversing import Conversing
 from rtcprobe.probe.placed import of_stack
 from rtcprobe.probe.placing import Placing, afresh
 from rtcprobe.probe.routes import routes
@@ -46,7 +46,7 @@ def hold(scenario: Scenario, clock: Clock, seed: np.random.SeedSequence) -> Held
     assert scenario.conversation is not None
     target = check_target(scenario, clock)
     conversing = Conversing(scenario, scenario.conversation)
-    voices = speak(scenario.sending("audio"), MARKERS_S)
+    voices = speak(scenario.sending("audio"), Conversing.markers_s)
     setup = conversing.setup(call_setup(scenario, voices, routes(scenario, target.routes), endless=False))
     begun = time.process_time()
     attempt = Placing(target, clock).talk(setup, seed, lambda _attempt: None, lambda _talked_s: None)

@@ -19,7 +19,7 @@ import numpy as np
 from rtcprobe.hearing import intelligibility
 from rtcprobe.hearing.speech import speak
 from rtcprobe.probe.beforehand import check_target
-from rtcprobe.probe.conversing import MARKERS_S, Conversing
+from rtcprobe.probe.conversing import Conversing
 from rtcprobe.probe.placed import of_stack
 from rtcprobe.probe.placing import Placing
 from rtcprobe.probe.routes import routes
@@ -57,7 +57,7 @@ def held(name: str, loss: int, *, fec: bool, calls: int, clock: Clock) -> tuple[
     assert scenario.conversation is not None
     target = check_target(scenario, "virtual")
     conversing = Conversing(scenario, scenario.conversation)
-    voices = speak(scenario.sending("audio"), MARKERS_S)
+    voices = speak(scenario.sending("audio"), Conversing.markers_s)
     setup = conversing.setup(call_setup(scenario, voices, routes(scenario, target.routes), endless=False))
     spent_s, begun_s = clock.spent_s, time.process_time()
     for number, seed in enumerate(np.random.SeedSequence(1).spawn(calls)):

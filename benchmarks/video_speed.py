@@ -17,17 +17,18 @@ from functools import partial
 
 import numpy as np
 
-from rtcprobe.call.camera import Camera, came_video, watched_on
+from rtcprobe.call.camera import Camera
 from rtcprobe.call.mouth_track import Speech
 from rtcprobe.call.targets.base import CallSetup
 from rtcprobe.call.targets.loopback import ROUTES, LoopbackCall
+from rtcprobe.call.watching import came_video, watched_on
 from rtcprobe.hearing.eyes import Seen, see
 from rtcprobe.link import parse_link
 from rtcprobe.picture.film import Film, Reel
 from rtcprobe.picture.settings import VideoSettings
-from rtcprobe.picture.shelf import Shelf
 from rtcprobe.runtime.entropy import Entropy
 from rtcprobe.runtime.virtual import VirtualEventLoop
+from rtcprobe.shelf import Shelf
 
 LEAST_DECODED, LEAST_BY_TIME = 12.0, 60.0
 MOST_BYTES = 400e6
@@ -36,7 +37,7 @@ SILENCE = bytes([0x78, 0xFF, 0xFE])  # 20 ms of Opus
 
 def film_of(seconds: float) -> Film:
     """Return a film of 640x480 at 30 frames a second and 500 kb/s, ready; what is read in it is not known yet."""
-    film = Film(VideoSettings(), shelf=Shelf())
+    film = Film(VideoSettings(), shelf=Shelf("film"))
     film.prepare(round(seconds * film.settings.fps))
     return film
 

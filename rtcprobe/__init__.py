@@ -1,9 +1,9 @@
 """rtcprobe: real WebRTC calls over emulated links, timed from join to mouth-to-ear, and judged.
 
 **Parties** send **streams**; a call places them over **legs** and leaves a **recording**; hearing turns a recording
-into **accounts**, one a **way**; a verdict judges. The map, read downwards; a room imports rooms above it:
+into **accounts**, one a **way**; a verdict judges. The map, read downwards; a package imports packages above it:
 
-``lazily``, ``errors`` → ``textfiles`` → ``strictyaml`` → ``units``, ``secrets``, ``ways``, ``wrapping``
+``lazily``, ``errors`` → ``textfiles`` → ``strictyaml``, ``shelf`` → ``units``, ``secrets``, ``ways``, ``wrapping``
 → ``link``, ``audio``, ``picture``, ``messages``, ``playout``, ``control``, ``quality``, ``timeline``, ``ice``
 → ``recording``, ``conversation`` → ``result`` → ``verdict`` → ``scenario``, ``capture``, ``adaptation``
 → ``fit``, ``hearing``, ``model`` (pure so far)

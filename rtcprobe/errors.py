@@ -94,6 +94,7 @@ def unforeseen(error: BaseException) -> str:
     The whole of it goes to the log. What failed is then one join, or one call, never the run.
     """
     LOG.info("unforeseen: %s", type(error).__name__, exc_info=error)
+    # The last frame of ours, not the last of all: a fault in numpy was called from somewhere here.
     frames = traceback.extract_tb(error.__traceback__)
     ours = [each for each in frames if f"{_ROOT.name}/" in each.filename.replace("\\", "/")] or frames
     place = f" ({Path(ours[-1].filename).name}:{ours[-1].lineno})" if ours else ""
@@ -115,6 +116,7 @@ def nearest(word: object, known: Iterable[str], most: int = 3) -> list[str]:
     """Return the names that ``word`` may be meant for: those it is the first word of, then those spelt most like it."""
     folded = {each.casefold(): each for each in known}
     said = str(word).casefold()
+    # A first word names a family: all of it is offered before what is merely spelt alike.
     begun = [each for each in folded if said and each.startswith((f"{said}-", f"{said}."))]
     alike = difflib.get_close_matches(said, list(folded), n=most, cutoff=_ALIKE)
     return [folded[each] for each in dict.fromkeys([*begun, *alike])][:most]

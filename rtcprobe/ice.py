@@ -30,6 +30,12 @@ REST_LIFETIME_S = 86_400
 """How long time-limited credentials hold. Source: draft-uberti-behave-turn-rest-00 §2.2 (recommended ttl)."""
 
 _PORTS = {"stun": 3478, "turn": 3478, "turns": 5349}  # RFC 7064 §3.2, RFC 7065 §3.2
+# RFC 7064 and RFC 7065, section 3.1 each, without escapes in a host, which no resolver would take:
+#   uri       = scheme ":" host [ ":" port ] [ "?transport=" transport ]
+#   scheme    = "stun" / "stuns" / "turn" / "turns"
+#   host      = "[" IPv6address "]" / 1*( any character but blank : / ? # @ [ ] )
+#   port      = 1*5DIGIT
+#   transport = 1*ALPHA
 _URL = re.compile(
     r"(?P<scheme>stuns?|turns?):(?P<host>\[[0-9a-f:.%]+\]|[^\s:/?#@\[\]]+)(:(?P<port>\d{1,5}))?"
     r"(\?transport=(?P<transport>[a-z]+))?",
@@ -144,6 +150,7 @@ def read_links(headers: Iterable[str]) -> tuple[tuple[IceServer, ...], tuple[str
     found: list[IceServer] = []
     complaints: list[str] = []
     for target, parameters in (link for header in headers for link in _links(header[:_LONGEST_LINK])):
+        # ``rel`` holds several relations, blanks between them (RFC 8288, section 3.3).
         if "ice-server" not in parameters.get("rel", "").lower().split():
             continue
         credential = parameters.get("credential")
@@ -167,12 +174,16 @@ def _links(header: str) -> Iterator[tuple[str, dict[str, str]]]:
         parameters: dict[str, str] = {}
         for each in written:
             name, _, value = each.partition("=")
+            # Of a parameter given twice the first counts (RFC 8288, section 3.3, says so of ``rel``).
             parameters.setdefault(name.strip().lower(), _unquoted(value.strip()))
         yield target.strip().removeprefix("<").removesuffix(">").strip(), parameters
 
 
 def _pieces(text: str, separator: str) -> Iterator[str]:
     """Yield ``text`` cut at ``separator``, but not inside quotes or angle brackets: one pass, however it is written."""
+    # ``ends`` is the character that closes what is open, empty outside. A single quote opens only right after
+    # "=", for it may stand in a value; an angle bracket only at a link's beginning, for it may stand in a
+    # URL's query.
     begin, ends, escaped = 0, "", False
     for at, each in enumerate(text):
         if escaped:

@@ -57,6 +57,7 @@ __all__ = [
 Compare = Callable[[Pcm, Pcm], float]
 """MOS-LQO of the second sound against the first, both at ``SCORING_RATE_HZ``, shape (samples,)."""
 
+# The lower end of what ViSQOL wants (8 to 10 s), so that a call of a minute has seven scores.
 SEGMENT_S = 8.0
 SCORING_RATE_HZ = 16_000
 """What ViSQOL's speech mode is made for. Source: github.com/google/visqol, README."""
@@ -147,6 +148,7 @@ def cut(mouth: Pcm, ear: Pcm) -> tuple[Segment, ...]:
             f"run a call of {SEGMENT_S:g}s or longer, better of 60s",
         )
     spoken, heard = resampled(mouth, SAMPLE_RATE_HZ, SCORING_RATE_HZ), resampled(ear, SAMPLE_RATE_HZ, SCORING_RATE_HZ)
+    # A trifle is added so that a call of 16 s has two segments, however its length was rounded.
     grid_s = [began_s + SEGMENT_S * index for index in range(int((ends_s - began_s) / SEGMENT_S + 1e-6))]
     starts_s = [start_s for start_s in grid_s if _is_speech(_stretch(spoken, start_s))]
     if not starts_s:
@@ -226,12 +228,15 @@ def _began(mouth: Pcm) -> tuple[MarkerTrain, float]:
     sounding = np.flatnonzero(mouth)
     if not len(sounding):
         raise BadInputError("the mouth is silent", "run a call that joins, with --mouth and a WAV of speech")
+    # A mouth that begins has a floor of noise, not zeros, so its first sample tells the beginning to within
+    # the search.
     lead_s = max(0.0, int(sounding[0]) / SAMPLE_RATE_HZ - _SEARCH_S)
     lead = round(lead_s * SAMPLE_RATE_HZ)
     hearings = [
         listen(mouth[lead:], 0.0, train, train.markers(len(mouth) / SAMPLE_RATE_HZ - lead_s), max_delay_s=2 * _SEARCH_S)
         for train in TWO_PARTIES
     ]
+    # Whose it is the codes say: one train is heard in its own mouth, the other hardly at all.
     train, hearing = max(zip(TWO_PARTIES, hearings, strict=True), key=lambda each: len(each[1].heard))
     if not hearing.heard:
         raise BadInputError("the mouth holds no markers", "give the WAV files that rtcprobe run --wav wrote")

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Asked", "AsyncRun", "Run", "rtcprobe_run", "rtcprobe_run_async"]
 
+# Two async tests may ask at the same time, from threads of their own: what is set in aiortc's modules for a
+# call holds for the process.
 _TURN = threading.Lock()
 
 
@@ -53,6 +55,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if seed < 0:
         raise pytest.UsageError(f"--rtcprobe-seed {seed} is impossible: give zero or more")
     history = config.getoption("--rtcprobe-append")
+    # Looked at before the first test, so that a history that cannot be written fails in a second, not after
+    # an hour.
     if history is None:
         return
     from rtcprobe.errors import BadInputError
@@ -124,6 +128,8 @@ class Run:
         from rtcprobe.probe import run_probe
         from rtcprobe.verdict import judge, parse_budget
 
+        # Types are not checked at run time: a misspelt ``budget=`` would otherwise be ignored, and the test
+        # pass.
         unknown = set(asked) - set(Asked.__annotations__)
         if unknown:
             known = ", ".join(Asked.__annotations__)
@@ -181,6 +187,7 @@ def _planned(scenario: str | Path | Scenario, asked: Asked) -> Scenario:
         raise BadInputError(f"settings {settings!r} is one text", "write a list of them, or a mapping")
     lines = [f"{key}={value}" for key, value in settings.items()] if isinstance(settings, Mapping) else [*settings]
     if link is not None:
+        # Whichever came last would win, and nobody would see that the other was thrown away.
         if any(line.partition("=")[0].strip().split(".")[0] == "link" for line in lines):
             raise BadInputError("link is given and among the settings too", "write the whole link in one of them")
         lines.append(f"link={link}")

@@ -61,6 +61,8 @@ class Departures(Sequence[Departure]):
     __slots__ = ("_at_s", "_sequence", "_size", "_ssrc", "_timestamp")
 
     def __init__(self) -> None:
+        # Types as wide as what RTP carries: 16 bits of sequence, 32 of timestamp and SSRC, and a UDP
+        # datagram's 16 of length.
         self._at_s = array("d")
         self._sequence = array("H")
         self._timestamp = array("I")
@@ -78,15 +80,16 @@ class Departures(Sequence[Departure]):
     def add_many(
         self,
         at_s: npt.NDArray[np.float64],
-        sequences: Sequence[int],
-        timestamps: Sequence[int],
-        sizes: Sequence[int],
+        sequences: npt.NDArray[np.int64],
+        timestamps: npt.NDArray[np.int64],
+        sizes: npt.NDArray[np.int64],
     ) -> None:
-        """Note packets of no known source in the order they left."""
+        """Note packets of no known source in the order they left: columns of shape (packets,)."""
         self._at_s.frombytes(at_s.tobytes())
-        self._sequence.extend(sequences)
-        self._timestamp.extend(timestamps)
-        self._size.extend(sizes)
+        self._sequence.frombytes(sequences.astype(np.uint16).tobytes())
+        self._timestamp.frombytes(timestamps.astype(np.uint32).tobytes())
+        self._size.frombytes(sizes.astype(np.uint16).tobytes())
+        # Zeros: nobody told the source.
         self._ssrc.frombytes(bytes(self._ssrc.itemsize * len(at_s)))
 
     def columns(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.uint16]]:
@@ -203,6 +206,8 @@ class Said:
         left = Left(self.departures)
         assert self.started_s is not None
         away_s = left.at_s - ((left.timestamp - left.timestamp[0]) % 2**32) / self.clock_hz
+        # How long a packet is, by the usual step from one to the next: DTX and losses before the wire make
+        # others longer.
         whole_s = float(np.median(np.diff(left.timestamp) % 2**32)) / self.clock_hz if len(left) > 1 else 0.02
         grid_s = self.late_from_s if self.late_s else self.started_s
         since_s = float(np.percentile(away_s, 5)) - grid_s
@@ -220,6 +225,8 @@ class Said:
         left = Left(self.departures)  # what is sent again was asked for, not due
         if self.started_s is None or not len(left):
             return []
+        # A browser's packets are on a grid of its own, which is not told: it is read off the packets
+        # themselves.
         if not self.frames and len(left) > 1:
             steps_s = ((left.timestamp - left.timestamp[0]) % 2**32) / self.clock_hz
             whole_s = float(np.median(np.diff(left.timestamp) % 2**32)) / self.clock_hz
@@ -227,6 +234,7 @@ class Said:
             return own_s
         first_s = float(left.at_s[0])
         # The first frame sent is the one in progress when sending may begin: due on the grid of the microphone.
+        # The trifle is for a frame that left on the very grid, which a rounding may put a hair before it.
         origin_s = self.started_s + math.floor((first_s - self.started_s) / self.ptime_s + 1e-6) * self.ptime_s
         late_s: list[float] = (
             left.at_s - origin_s - ((left.timestamp - left.timestamp[0]) % 2**32) / self.clock_hz

@@ -38,6 +38,7 @@ from rtcprobe.textfiles import read_text
 __all__ = ["HIDDEN", "NAME", "WORDS", "Secret", "hiding", "read_secret", "scrub", "scrubbed"]
 
 HIDDEN: Final = "***"
+# What is shorter (a PIN, a room's word) turns up in figures and in prose by chance: rule 4.
 _SHORT: Final = 8
 # A token is a line; a private key of 4,096 bits takes a fifth of that.
 _MOST_BYTES: Final = 16_384
@@ -121,10 +122,13 @@ def read_secret(written: object, what: str = "the token") -> Secret:
     """
     text = written if isinstance(written, str) else ""
     kind, colon, name = text.partition(":")
+    # The value itself may well hold a colon: what follows ``env:`` and is no name of a variable is a literal,
+    # too.
     if not colon or kind not in {"env", "file"} or (kind == "env" and name and not name.isidentifier()):
         raise BadInputError(f"{what} is written out", _CURE)
     if not name:
         raise BadInputError(f"{what} {text!r} names nothing", _CURE)
+    # A line break in a token would end the header it is put into, and begin another one.
     value = _from_environment(what, name) if kind == "env" else _from_file(what, Path(name))
     if any(ord(character) < 0x20 or ord(character) == 0x7F for character in value):
         _refuse(what, text, "holds several lines or control characters", "one line, please")
@@ -149,6 +153,7 @@ def hiding() -> Iterator[None]:
 def scrub(text: str) -> str:
     """Return ``text`` without any secret: known ones, passwords in URLs, tokens in queries and headers."""
     known = (*_known, *(_passing.get() or ()), *_stray)
+    # Longest first, so that a secret which holds a shorter one is hidden whole, not in parts.
     for form, pattern in _sought(known):
         if form in text:
             text = text.replace(form, HIDDEN) if pattern is None else pattern.sub(HIDDEN, text)
@@ -170,6 +175,8 @@ def _scrubbed(value: Any, kind: str) -> Any:
         return value if kind == "words" and not _SENTENCE.intersection(value) else scrub(value)
     if isinstance(value, Mapping):
         return {key: _scrubbed(each, kind) for key, each in value.items()}
+    # A named tuple takes its fields one by one, not as one sequence; those of results hold no text of
+    # strangers.
     if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
         return type(value)(_scrubbed(each, kind) for each in value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -221,6 +228,7 @@ def _sought(known: tuple[str, ...]) -> tuple[tuple[str, re.Pattern[str] | None],
     for value in sorted(known, key=len, reverse=True):
         alone = len(value) < _SHORT
         for form in _forms(value):
+            # Alone: no letter or digit beside it, nor a decimal point before it.
             edges = rf"(?<![A-Za-z0-9.]){re.escape(form)}(?![A-Za-z0-9])"
             found.setdefault(form, re.compile(edges) if alone else None)
     return tuple(found.items())

@@ -42,6 +42,7 @@ SETTINGS = (
 )
 
 _SPEECH_S = 13.0  # every code once, and two of them twice
+# The middle two are on no grid of samples, packets or ticks; the first and the last on that of the ticks.
 _DELAYS_S = (0.0, 0.0123456789, 0.1000073, 0.4)
 _PLAYOUT_S = 0.060
 
@@ -87,8 +88,10 @@ def selftest_rows(settings: tuple[OpusSettings, ...] = SETTINGS, seed: int = 0) 
 def _measure(codec: OpusSettings, rng: np.random.Generator) -> SelftestRow:
     mouth = Mouth()
     fraction = float(rng.random())
+    # Between samples: an ear that was right on whole samples alone would show here.
     payloads = encode_stream(_later(mouth.pcm(_SPEECH_S), fraction), codec)
     markers = mouth.train.markers(_SPEECH_S, start_s=fraction / SAMPLE_RATE_HZ)
+    # What lies between a sample spoken and heard by definition: nothing of it is measured.
     constant_s = codec.ptime_s + OpusEncoder(codec).lookahead_samples / SAMPLE_RATE_HZ + _PLAYOUT_S
     advance_s = phase_advance_s(payloads)
     scheduled, errors_s = 0, np.zeros(0)
@@ -104,6 +107,7 @@ def _measure(codec: OpusSettings, rng: np.random.Generator) -> SelftestRow:
             FixedDelay(_PLAYOUT_S, OpusDecoder()),
             arrivals,
             first_tick_s=float(rng.random()) * BLOCK_S,
+            # Until the last packet has been played to its end.
             until_s=arrivals[-1][0] + _PLAYOUT_S + codec.ptime_s,
         )
         hearing = listen(playback.pcm, playback.start_s, mouth.train, markers, advance_s=advance_s)

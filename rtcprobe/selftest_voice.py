@@ -78,6 +78,7 @@ def _row(level_dbfs: float) -> VoiceRow:
     arrivals = Arrivals()
     for departure, payload in zip(said[1].departures, said[1].frames, strict=True):
         arrivals.add(departure.at_s + _DELAY_S, departure.sequence, departure.timestamp, payload or b"", 111)
+    # No protection and no loss: an error here is of detection and playout alone.
     agreed = Agreed(opus_payload_type=111, red_payload_type=None, sends_red=False, nack=False)
     turns, heard = hear_turns(
         Talk(
@@ -92,7 +93,9 @@ def _row(level_dbfs: float) -> VoiceRow:
     )
     onsets, offsets = [], []
     for own, found in zip(agent.said, turns.agent, strict=False):
+        # What it was still saying when the call ended was meant to last so long.
         end = own.begin + own.meant_samples if own.end is None else own.end
+        # By RTP time, through whatever NetEQ stretched: the truth has the same clockwork, without ears.
         truth = [heard.playback.play_instant(each + LOOK_AHEAD_SAMPLES) for each in (own.begin, end - 1)]
         if truth[0] is not None and truth[1] is not None:
             onsets.append(abs(found.begin_s - truth[0]))
@@ -119,6 +122,8 @@ def _held(level_dbfs: float) -> tuple[ScriptedUser, SimulatedAgent, tuple[Pcm, P
     samples = round(_PTIME_S * SAMPLE_RATE_HZ)
     sounds: tuple[list[Pcm], list[Pcm]] = ([], [])
     listeners: tuple[Talker, Talker] = (agent, user)
+    # Each hears what the other said in the packet before: a room without a network, in the talkers' own
+    # steps.
     for packet in range(round(_LONGEST_S / _PTIME_S)):
         if user.over:
             break

@@ -90,6 +90,8 @@ class _Loader(yaml.SafeLoader):
         self._flat: set[yaml.Node] = set()
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        # Counted by us, for the parser recurses and would end in Python's own limit, in an error without a
+        # line.
         if self._depth == _DEEPEST:
             line = self.line + 1
             raise BadInputError(f"line {line}: this is nested more than {_DEEPEST} deep", "nothing rtcprobe reads is")
@@ -129,6 +131,9 @@ class _Loader(yaml.SafeLoader):
 
 def _need_bounded(top: yaml.Node) -> None:
     """Refuse a document that stands for more values than are read, its aliases followed, or for itself."""
+    # Per node: 0 while its own parts are being counted, so meeting a 0 again is a node inside itself; then
+    # how many values it stands for. Each node is counted once, however many aliases name it: time goes by the
+    # text, not by its meaning.
     sizes: dict[int, int] = {}
 
     def size(node: yaml.Node) -> int:

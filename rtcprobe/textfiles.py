@@ -33,6 +33,8 @@ _SILENT_S: Final = 600.0
 # How often somebody who fills a pipe is looked for: an interruption is heeded within that.
 _LOOK_S: Final = 0.5
 
+# Unicode's byte order marks (RFC 3629 section 6, RFC 2781 section 3.2). UTF-32 is not among them: its
+# little-endian mark begins as that of UTF-16, and no editor writes it.
 _MARKS: Final = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
 
@@ -52,6 +54,7 @@ def read_bytes(path: Path, *, most: int = MOST_BYTES) -> bytes:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if stat.S_ISREG(kind):
             with os.fdopen(os.dup(file), "rb") as whole:
+                # One byte more than allowed: so a file that is too large is known without being read whole.
                 data = whole.read(most + 1)
         else:
             data = _from_pipe(file, most)
@@ -121,6 +124,7 @@ def _from_pipe(file: int, most: int) -> bytes:
         except BlockingIOError:
             met = True
         else:
+            # Empty and nobody there yet is no end of file: a writer may still come (Source above).
             if not block and (met or ready):
                 break
             came += block

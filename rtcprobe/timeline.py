@@ -45,6 +45,8 @@ Timer = Literal["stun", "dtls", "signaling"]
 Side = str
 """Whose it is: a party's name. Of a call of two that nobody named, ``"caller"`` and ``"callee"``."""
 
+# In the order of a join as it usually goes. Gathering and the offer may come in either order (trickle ICE,
+# RFC 8838), which ``phases`` allows for: a milestone before the latest one takes no time of its own.
 CALLER_ORDER = (
     "signaling_connected",
     "ice_gathered",
@@ -138,6 +140,7 @@ class Timeline:
         """Note that ``milestone`` was reached ``at_s`` seconds after the call started."""
         if milestone not in self.order:
             raise ValueError(f"{milestone!r} is not a milestone of the {self.side}")
+        # The first mark stands: a reconnect reaches the same milestones again, and was no part of the join.
         self.marks.setdefault(milestone, at_s - self.begun_s)
 
     def reached(self) -> str | None:
@@ -163,6 +166,8 @@ def phases(marks: Mapping[str, float], order: Sequence[str] = CALLER_ORDER) -> d
     for milestone in order:
         if milestone not in marks or marks[milestone] > end_s:
             continue
+        # Rule 1: what came out of order is nought long, and the next phase still begins at the latest instant
+        # so far.
         out[PHASE_OF.get(milestone, milestone)] = max(0.0, marks[milestone] - latest_s)
         latest_s = max(latest_s, marks[milestone])
     return out
@@ -177,8 +182,11 @@ def price(waits: Iterable[Wait], *, total_s: float, not_before_s: Mapping[Timer,
     spans: list[tuple[float, float, Wait]] = []
     for wait in waits:
         start_s = max(wait.from_s, begins_s.get(wait.timer, 0.0))
+        # Nothing costs beyond the end of the join, and a spurious one is a span of no length: it stays in the
+        # list, at 0 s.
         spans.append((start_s, min(wait.at_s, total_s) if wait.needed else start_s, wait))
     out: list[Cost] = []
+    # Rule 3 in one pass: sorted by beginning, each pays for what lies behind all that was paid for before.
     covered_s = 0.0
     for start_s, end_s, wait in sorted(spans, key=lambda span: span[:2]):
         cost_s = max(0.0, end_s - max(start_s, covered_s))
@@ -197,6 +205,8 @@ def flight_waits(
     """
     waits: list[Wait] = []
     for copies_s in flights_s:
+        # After the first copy: that one may have brought the answer, and the later ones may have been in
+        # vain.
         answered_s = next((each for each in progress_s if each > copies_s[0]), None)
         waits += [
             Wait(

@@ -44,7 +44,9 @@ _RATE = {
 _BYTES = {"b": 1.0, "kb": 1e3, "mb": 1e6, "kib": 1024.0, "mib": 1024.0**2}
 _ENDLESS = 1e9
 """Seconds, or Gbit/s, from which powers of ten keep a sentence readable."""
-# quantity = number *blank unit ; number = [sign] digits [ "." digits ] [ "e" [sign] digits ], unit = no digit, no blank
+# quantity = number *blank [ unit ]
+# number   = [sign] ( 1*DIGIT [ "." *DIGIT ] / "." 1*DIGIT ) [ "e" [sign] 1*DIGIT ]
+# unit     = 1*( any character but digits and blanks )
 _QUANTITY = re.compile(r"([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?)\s*([^\d\s]*)", re.IGNORECASE)
 
 
@@ -64,6 +66,7 @@ def parse_rate(text: object) -> float:
         BadInputError: not a number with a unit, or bytes (``40kB/s``).
     """
     number, unit = _split(text)
+    # Units are read without regard to case, but for this one letter: b and B differ by eight.
     bits = _RATE.get(unit.lower())
     if bits is not None and "B" in unit and unit[unit.index("B") :].lower() in ("b/s", "bps"):
         raise BadInputError(
@@ -80,6 +83,7 @@ def parse_bytes(text: object) -> int:
         BadInputError: not a number with a unit, or not whole.
     """
     value = _parse(text, _BYTES, "size", "64kB")
+    # Compared after the unit was applied: 1.5kB is whole, 1.5B is not.
     if value != round(value):
         raise BadInputError(f"size {text!r} is not a whole number of bytes", "round it")
     return round(value)
@@ -119,6 +123,7 @@ def format_duration(seconds: float, digits: int = 3) -> str:
         return "0ms"
     if size >= _ENDLESS:
         return f"{seconds:g}s"
+    # Only whole minutes: 90 s reads better than 1.5min.
     if size >= 60 and seconds % 60 == 0:
         return f"{_trim(seconds / 60, digits)}min"
     if size >= 1:
@@ -151,6 +156,7 @@ def _parse(text: object, units: Mapping[str, float], what: str, example: str) ->
         raise BadInputError(f"{what} {str(text)!r} has no unit", f"write it like {example}")
     factor = units.get(unit.lower())
     if factor is None:
+        # tc's long spellings are read but not taught: one way to write a thing is enough in a cure.
         known = ", ".join(each for each in units if not each.endswith(("sec", "secs")))
         raise BadInputError(f"{what} {text!r} has the unknown unit {unit!r}", f"use one of {known}")
     value = float(number) * factor

@@ -32,6 +32,7 @@ _ROUND_TRIP = "round_trip"
 _BETWEEN = "_to_"
 
 # party = letter *( letter / digit / "-" / "_" ) ; without "_to_" inside, and no "_" at its end
+# 32 characters, for a name becomes a label, a file's name and a column.
 _PARTY = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 
@@ -106,6 +107,7 @@ class Way(str):
         """Read a way's name."""
         if text == _ROUND_TRIP:
             return super().__new__(cls, text)
+        #   way = party "_to_" party [ "." medium ] / "round_trip"
         parties, dot, medium = text.partition(".")
         talker, between, listener = parties.partition(_BETWEEN)
         if not between or (dot and medium not in MEDIA):
@@ -113,6 +115,8 @@ class Way(str):
         party_named(talker)
         party_named(listener)
         sound = _ROUND_TRIP if talker == listener == _CALLER else parties
+        # One name a way: ``.audio`` is left out, as it is in every old result, so that two spellings never
+        # stand side by side.
         return super().__new__(cls, text if dot and medium != "audio" else sound)
 
     @classmethod

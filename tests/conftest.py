@@ -58,6 +58,14 @@ settings.load_profile("repeatable")
 gc.set_threshold(50_000, 10, 10)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _shelf(tmp_path_factory):
+    """Keep encoded films and speech apart from the user's own, which may be of another state of the sources."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("RTCPROBE_CACHE", str(tmp_path_factory.mktemp("kept")))
+        yield
+
+
 def pytest_collection_finish():
     """Leave what imports made out of every later search for garbage: none of it ever will be."""
     gc.freeze()

@@ -5,6 +5,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 
@@ -41,9 +42,12 @@ def test_every_input_and_output_is_used_and_exists():
 
 
 def test_every_flag_is_one_of_the_command():
+    context = click.Context(cli)
     known = {
-        name: {flag for option in command.params for flag in (*option.opts, *option.secondary_opts)}
-        for name, command in cli.commands.items()
+        name: {
+            flag for option in cli.get_command(context, name).params for flag in (*option.opts, *option.secondary_opts)
+        }
+        for name in cli.list_commands(context)
     }
     measure = SCRIPTS["Place the calls"]["run"]
     flags = set(re.findall(r"(?<=[\s(])--[a-z-]+(?=[ )])", measure))

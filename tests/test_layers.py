@@ -5,14 +5,16 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent / "rtcprobe"
 
-# Each room may import only rooms of lower levels; rooms of one level never import each other.
+# Each package may import only those of lower levels; those of one level never import each other.
 LEVELS = (
     ("__init__", "lazily"),
     ("errors",),
     ("textfiles",),
-    ("strictyaml",),
+    ("strictyaml", "shelf"),
     ("units", "secrets", "ways", "wrapping"),
     ("link", "audio", "picture", "messages", "playout", "control", "quality", "timeline", "ice"),
     ("recording", "conversation"),
@@ -29,7 +31,7 @@ LEVELS = (
     ("cli", "pytest_plugin"),
     ("__main__",),
 )
-LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
+LEVEL_OF = {package: level for level, packages in enumerate(LEVELS) for package in packages}
 
 
 @cache
@@ -37,7 +39,7 @@ def modules() -> list[Path]:
     return sorted(path for path in ROOT.rglob("*.py") if "_scenarios" not in path.parts)
 
 
-def room_of(path: Path) -> str:
+def package_of(path: Path) -> str:
     first = path.relative_to(ROOT).parts[0]
     return first.removesuffix(".py")
 
@@ -58,9 +60,9 @@ def _imported(path: Path) -> Iterator[str]:
         yield from (f"{source}.{name}" if source else name for name in names)
 
 
-def test_a_room_imports_only_rooms_below_it():
+def test_a_package_imports_only_what_the_map_has_above_it():
     for path in modules():
-        here = room_of(path)
+        here = package_of(path)
         for name in imported(path):
             parts = name.split(".")
             if parts[0] != "rtcprobe" or len(parts) < 2:
@@ -72,40 +74,53 @@ def test_a_room_imports_only_rooms_below_it():
 def test_aiortc_internals_are_touched_in_the_seam_alone():
     # Public classes are free to use from call/; modules below the packages are not.
     for path in modules():
-        room = room_of(path)
-        if room == "runtime" and path.stem.endswith("_seam"):
+        package = package_of(path)
+        if package == "runtime" and path.stem.endswith("_seam"):
             continue
         stack = [name for name in imported(path) if name.split(".")[0] in {"aiortc", "aioice"}]
-        assert not stack or room in {"call", "runtime"}, path
+        assert not stack or package in {"call", "runtime"}, path
         assert all(not part.startswith("_") for name in stack for part in name.split(".")), path
 
 
-def test_a_pure_room_has_no_clock_and_no_global_randomness():
+def test_a_pure_package_has_no_clock_and_no_global_randomness():
     banned = {"time", "asyncio", "random", "socket", "threading", "secrets", "uuid"}
-    pure = [path for path in modules() if LEVEL_OF[room_of(path)] < LEVEL_OF["runtime"]]
+    pure = [path for path in modules() if LEVEL_OF[package_of(path)] < LEVEL_OF["runtime"]]
     assert pure
     for path in pure:
         assert banned.isdisjoint(name.split(".")[0] for name in imported(path)), path
 
 
-def test_the_maps_name_every_room():
-    rooms = {room_of(path) for path in modules()} - {"__init__", "__main__"}
-    readme = (ROOT.parent / "README.md").read_text(encoding="utf-8")
-    drawn = readme[readme.index("## The ten-minute map") :]
-    table = re.findall(r"^\| (`.+?`) \|", drawn, re.MULTILINE)
-    named = {room.removesuffix(".py").rstrip("/") for row in table for room in re.findall("`([^`]+)`", row)}
-    assert named == rooms
+def section(name: str, begin: str, end: str) -> str:
+    text = (ROOT.parent / name).read_text(encoding="utf-8")
+    return text[text.index(begin) : text.index(end)] if end else text[text.index(begin) :]
+
+
+def test_the_maps_name_every_package_each_below_what_it_imports():
+    packages = {package_of(path) for path in modules()} - {"__init__", "__main__"}
+    table = section("README.md", "**Packages**", "**I want to add")
+    rows = re.findall(r"^\|[^|]*\|([^|]*)\|", table, re.MULTILINE)
+    named = [name.removesuffix(".py").rstrip("/") for row in rows for name in re.findall("`([^`]+)`", row)]
+    assert sorted(named) == sorted(packages)
+    assert [LEVEL_OF[name] for name in named] == sorted(LEVEL_OF[name] for name in named)
+    pure = [name for row in rows[: rows.index(" *here time begins* ")] for name in re.findall(r"`(\w+)", row)]
+    assert {name for name in packages if LEVEL_OF[name] < LEVEL_OF["runtime"]} == set(pure)
     told = set(
         re.findall("``([a-z_]+)``", (ROOT / "__init__.py").read_text(encoding="utf-8").partition("From Python")[0])
     )
-    assert told == rooms
+    assert told == packages
 
 
-def test_every_file_that_the_map_sends_a_newcomer_to_is_there():
-    readme = (ROOT.parent / "README.md").read_text(encoding="utf-8")
-    drawn = readme[readme.index("## The ten-minute map") : readme.index("## Words")]
-    there = {path.relative_to(ROOT).as_posix() for path in modules()}
-    named = re.findall(r"`([a-z_/]+\.py)`", drawn)
-    assert len(named) > 50
-    lost = [name for name in named if not any(path == name or path.endswith(f"/{name}") for path in there)]
-    assert not lost
+@pytest.mark.parametrize(
+    "drawn",
+    [("README.md", "## The ten-minute map", "MIT licence"), ("CONTRIBUTING.md", "# Working on rtcprobe", "")],
+    ids=["README", "CONTRIBUTING"],
+)
+def test_whatever_the_map_sends_a_newcomer_to_is_there(drawn):
+    named = re.findall(r"`([\w./]+(?:\.py|/))(?:::(\w+))?`", section(*drawn))
+    assert len(named) > 60
+    for path, name in named:
+        beside = path.split("/")[0] in {"tests", "scenarios", "benchmarks", ".ci", "rtcprobe"}
+        place = (ROOT.parent if beside else ROOT) / path
+        assert place.exists(), path
+        defined = rf"^(?: *(?:async )?(?:def|class) )?{name}\b"
+        assert not name or re.search(defined, place.read_text(encoding="utf-8"), re.MULTILINE), f"{path}::{name}"

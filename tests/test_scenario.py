@@ -106,6 +106,17 @@ def test_files_named_on_the_command_line_are_found_where_it_was_given(tmp_path, 
     assert scenario.legs["caller_to_callee"].delay.delays_s == (0.04,)
 
 
+def test_what_a_scenario_names_stays_beside_it_when_its_link_is_given_on_the_command_line(tmp_path, monkeypatch):
+    (tmp_path / "path.txt").write_text("40\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    beside = tmp_path / "scenarios"
+    for who in ("", "parties: {ana: {}, ben: {}}\nlink: delay 1ms\n"):
+        text = (SMALL if not who else f"name: room\n{who}") + "mouth: {programme: voice.wav}\n"
+        scenario = parse_scenario(text, ["link=delay_trace path.txt"], folder=beside)
+        assert {party.sent("audio").programme.programme for party in scenario.parties} == {beside / "voice.wav"}
+        assert {link.delay.delays_s for link in scenario.legs.values()} == {(0.04,)}
+
+
 @pytest.mark.parametrize("name", library())
 def test_every_scenario_of_the_library_can_be_meant(name):
     scenario = find_scenario(name)

@@ -69,6 +69,7 @@ class BitrateAdjuster:
         self._frames += 1
         # A large frame is no fault of its own: what it leaves no room for is the next one's.
         over = min(self._level, max(0.0, bits + self._level - self._share))
+        # The first frame, which is a key frame, has no bucket behind it: it counts by its own size.
         factor = 1 + over / self._share if self._over else max(1.0, bits / self._share)
         self._level += bits - over
         self._over.append((now_s, factor))

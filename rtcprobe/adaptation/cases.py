@@ -23,12 +23,16 @@ from rtcprobe.units import format_duration, format_rate, parse_duration, parse_r
 
 __all__ = ["LONGEST_S", "Case", "case_names", "case_of_link", "find_case"]
 
+# Series grow with the call, 18,000 rows of rates an hour and a row for each packet's delay.
 LONGEST_S: Final = 3600.0
 _KEYS: Final = ("about", "source", "length", "link", "back")
 _MORE_KEYS: Final = ("flows", "max", "degradation")
 _FLOW_KEYS: Final = ("start", "delay", "pause", "way")
+# Beyond what RFC 8867 asks for (§5.2 has two, §5.4 five); each flow is a call of its own in memory.
 _MOST_FLOWS: Final = 32
+# A satellite's way takes 0.3 s: more than 5 s is a slip of the unit.
 _LONGEST_DELAY_S: Final = 5.0
+# ``maxBitrate`` of the recorded calls, which no line of theirs reached.
 _USUAL_MAX_BPS: Final = 4e6
 _MAX_BPS: Final = (150e3, 100e6)
 """RFC 8867 §4.3 has 150 kb/s as the least rate of a camera."""
@@ -62,6 +66,7 @@ class Case:
 
 def _folder() -> Path:
     package = Path(__file__).parents[1]
+    # Installed from a wheel, or run from a checkout.
     for folder in (package / "_scenarios" / "adaptation", package.parent / "scenarios" / "adaptation"):
         if folder.is_dir():
             return folder
@@ -91,6 +96,7 @@ def find_case(name: str) -> Case:
 
 
 def _case(written: object, path: Path) -> Case:
+    # All of the first five, and of the others as many as are wanted.
     if not isinstance(written, dict) or set(written) - set(_MORE_KEYS) != set(_KEYS):
         raise BadInputError(
             "not the keys of an adaptation scenario", f"give {', '.join(_KEYS)}, or flows, max and degradation too"
@@ -132,6 +138,7 @@ def _flows(written: object, length_s: float) -> tuple[Flow, ...]:
     if not isinstance(written, list) or not 1 <= len(written) <= _MOST_FLOWS:
         raise BadInputError(f"flows {written!r} is no list of 1 to {_MOST_FLOWS}", "write it like [{start: 0s}]")
     flows = tuple(_flow(each, length_s) for each in written)
+    # Figures are of what goes there: without a flow that way there would be none.
     if all(flow.way == "back" for flow in flows):
         raise BadInputError("no flow goes there", "let one have way: there")
     return flows
@@ -169,11 +176,14 @@ def case_of_link(line: str, length_s: float) -> Case:
         source="--link",
         length_s=_length(length_s),
         link=spec,
+        # Feedback that was lost or queued as well would mix two causes; who wants that writes a file with
+        # ``back``.
         back=LinkSpec(delay=spec.delay),
     )
 
 
 def _length(length_s: float) -> float:
+    # Below five seconds no phase is long enough for a figure (``settling``).
     if not 5.0 <= length_s <= LONGEST_S:
         raise BadInputError(f"length {format_duration(length_s)} is impossible", "give 5s to 1h")
     return length_s

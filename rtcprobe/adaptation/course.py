@@ -47,8 +47,10 @@ def delays_by_second(course: Course) -> tuple[list[float], list[float]]:
     """Return the longest and the mean delay (s) of what left in each second; NaN where nothing came of it."""
     seconds = len(course.target_bps)
     sent = np.array(course.delays, dtype=np.float64).reshape(-1, 2)
+    # What leaves at the very end of the last second would have a row of its own.
     place = np.minimum(sent[:, 0].astype(int), seconds - 1)
     longest = np.full(seconds, np.nan)
+    # ``fmax`` ignores the NaN that stands for "nothing yet"; ``maximum`` would keep it for ever.
     np.fmax.at(longest, place, sent[:, 1])
     counts = np.bincount(place, minlength=seconds)
     sums = np.bincount(place, weights=sent[:, 1], minlength=seconds)
@@ -72,6 +74,8 @@ class Tally:
         self._bytes += size_bytes
         self._again_bytes += size_bytes * again
         if not fate.arrivals_s:
+            # Congestion's own losses apart from those of the line: the two mean different things to who reads
+            # the report.
             queued = fate.dropped in ("queue", "aqm", "policer")
             self._dropped += queued
             self._lost += not queued

@@ -23,6 +23,8 @@ DEGRADATIONS: Final[tuple[Degradation, ...]] = ("maintain-framerate", "maintain-
 
 SIZES: Final = ((640, 480), (480, 360), (320, 240), (240, 180))
 """The chain of VGA by 3/5 of the pixels, as Chromium shows it."""
+# "Balanced", in pixels and frames a second: until the frame rate has come down to the one of the size, the
+# size stays (balanced_degradation_settings.cc); below two frames a second nothing falls (kMinFrameRateFps).
 _ENOUGH: Final = ((320 * 240, 7.0), (480 * 360, 10.0), (640 * 480, 15.0))
 _LEAST_FPS: Final = 2.0
 
@@ -40,6 +42,8 @@ class Degrading:
 
     def gives(self) -> bool:
         """Whether the camera's next picture is given on."""
+        # An even thinning: of 20 out of 30 every third picture is left out. The guard is for shares that add
+        # up to 1 in real numbers only.
         self._share += self.fps / self._most_fps
         if self._share < 1 - 1e-9:
             return False
@@ -48,6 +52,7 @@ class Degrading:
 
     def step(self, verdict: int) -> bool:
         """Adopt 1 for less, -1 for more, 0 for what there is; return whether the size changed."""
+        # The frame rate goes first both ways, and only where it has nothing to give does the size.
         if not verdict or (self._lower_fps() if verdict > 0 else self._raise_fps()):
             return False
         if self._rule == "maintain-resolution":
@@ -58,6 +63,8 @@ class Degrading:
     def _lower_fps(self) -> bool:
         if self._rule == "maintain-framerate":
             return False
+        # Whole frames, rounded down as GetLowerFrameRateThan and GetHigherFrameRateThan do: 30, 20, 13, 8
+        # down; up from there 12, 18, and the last step restores what the camera gives.
         fps = max(float(int(self.fps * 2 / 3)), _LEAST_FPS) if self._rule == "maintain-resolution" else self._enough(0)
         if fps >= self.fps:
             return False

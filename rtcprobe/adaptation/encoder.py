@@ -32,11 +32,15 @@ from rtcprobe.adaptation.degrading import DEGRADES, SIZES, Degradation, Degradin
 
 __all__ = ["FPS", "SIZES", "Encoder", "RateControl", "default_max_bps"]
 
+# The camera's, as in the recorded calls that the laws below are read from.
 FPS: Final = 30.0
 
 
+# Pixels, and the most their encoder may take; beyond 960 x 540 all are the same (encoder_stream_factory.cc).
 _DEFAULT_MAX_BPS: Final = ((320 * 240, 600e3), (640 * 480, 1700e3), (960 * 540, 2000e3))
 _LARGEST_MAX_BPS: Final = 2500e3
+# VP8's index (0 to 127) of the least and largest quantiser that browsers allow, 2 and 56 of 63; then the
+# scaler's thresholds on the same index (kLowVp8QpThreshold, kHighVp8QpThreshold).
 _QP_LEAST, _QP_MOST = 4.0, 106.0
 _QP_LOW, _QP_HIGH = 29, 95
 _HIGH_KEEPS, _LOW_KEEPS = 0.9995, 0.9999
@@ -54,20 +58,37 @@ _SMALL_PIXELS, _SMALL = 320 * 240, 1.4
 """Pictures of so few pixels take so many times the bits a pixel."""
 _KEY_AT_MOST, _KEY_POWER = 9.4, 1.2
 """A key frame at the coarsest quantiser by another frame; the ratio falls with the quantiser."""
+# The ratio by which a key frame's quantiser is chosen before its own is known; what it takes follows from
+# that one.
 _KEY_USUAL: Final = 6.0
+# A key frame after the first is aimed at (16 + 44) / 16 shares at 30 frames a second (vp8
+# calc_iframe_target_size); what libvpx adds by the quantiser and takes off soon after another key frame is
+# left out.
 _KEY_BOOST: Final = 3.75
+# An estimate, as the module says: 0 would make a frame after a gap as small as any, and a collapsed camera
+# recover at once; 1 would make a tenth of the frames take what all took.
 _GAP_POWER: Final = 0.8
+# kMeasureMs until a first "too high", then 2.5 times that (kSamplePeriodScaleFactor); 60 frames are needed
+# for a word (kMinFramesNeededToScale), and what was dropped is a share of the last 5 s of them.
 _FIRST_CHECK_S, _CHECK_S = 2.0, 5.0
 _LEAST_FRAMES, _MOST_FRAMES = 60, 150
 _DROPS: Final = 60
 """Percent."""
+# kDefaultMinVideoBitrateBps: an enabled stream gets so much whatever the estimate is.
 _LEAST_BPS: Final = 30e3
+# No picture for so long, and the rate of pictures is counted anew: until a second of them is known, 30 are
+# assumed.
 _GAP_S: Final = 1.0
+# rc_buf_sz, rc_buf_optimal_sz, rc_buf_initial_sz; rc_dropframe_thresh, in percent of the optimal level;
+# rc_undershoot_pct and rc_overshoot_pct of libvpx_vp8_encoder.cc.
 _BUFFER_S, _OPTIMAL_S, _INITIAL_S = 1.0, 0.6, 0.5
 _WATER_MARK: Final = 0.30
 _UNDER, _OVER = 1.00, 0.15
+# How fast the control learns what frames take by the law; libvpx damps its rate correction factor likewise.
 _LEARNS: Final = 0.25
+# Until 150 inter frames are known libvpx does not let their mean bound the quantiser (ni_frames).
 _KNOWN_FRAMES: Final = 150
+# By how much a full buffer lowers the largest quantiser: a quarter of it.
 _FINER: Final = 0.25
 _BEST, _BEST_SQUARED = 0.5775, 0.001675
 """The least quantiser by the largest allowed, as a closed form of ``inter_minq``: 0.75 away from it at most."""
@@ -125,15 +146,19 @@ class QualityScaler:
 
     def check(self) -> int:
         """Return 1 for a smaller picture, -1 for a larger one, else 0; ``wait_s`` says when to check again."""
+        # Too few frames for a word: the next look comes after half the period once the quick looks of a start
+        # are over (GetCheckingQpDelayMs).
         if len(self._skipped) < _LEAST_FRAMES:
             self.wait_s = _FIRST_CHECK_S if self._ramping else _FIRST_CHECK_S / 2
             return 0
         drops = 100 * sum(self._skipped) // len(self._skipped)
         step = 0
+        # libwebrtc compares whole numbers, rounded down: 95.9 is not above 95, 29.9 is not above 29.
         if drops >= _DROPS or (self._high is not None and int(self._high) > _QP_HIGH):
             self._ramping, step = False, 1
         elif self._high is not None and int(self._low) <= _QP_LOW:
             step = -1
+        # Frames of the old size say nothing of the new one.
         if step:
             self._clear()
         self.wait_s = _FIRST_CHECK_S if self._ramping else _CHECK_S
@@ -178,6 +203,7 @@ class RateControl:
             self.level = _INITIAL_S * rate_bps
         self._rate_bps = rate_bps
         self.level = min(self.level + share, _BUFFER_S * rate_bps)
+        # The first one is half the initial buffer, for nothing is known; a key frame is never left out.
         if key:
             return _INITIAL_S * rate_bps / 2 if first else _KEY_BOOST * share
         if self.level < 0 or self._decimated():
@@ -196,12 +222,16 @@ class RateControl:
         self._frames += 1
         self._qps += qp
         mean = self._qps / self._frames
+        # Damped towards the coarsest, as libvpx does early in a stream.
         if self._frames <= _KNOWN_FRAMES:
             mean = (mean + _QP_MOST) / 2
+        # Where the last frame was coarser than the mean, it comes down by steps: by 1 less than it.
         self._usual_qp = max(mean, qp - 1)
 
     def _decimated(self) -> bool:
         """Whether this frame is left out to make the rest of them larger: every second, up to three of four."""
+        # Thresholds of vp8_check_drop_buffer: the mark, two thirds, a quarter and an eighth of it. Between
+        # them the state stays, so that dropping does not flicker.
         mark = _WATER_MARK * _OPTIMAL_S * self._rate_bps
         level, factor = self.level, self._decimation
         if level > mark and factor:
@@ -280,6 +310,8 @@ class Encoder:
 
         ``allowed_bps`` is what the link would carry of this stream, where that is more than the target.
         """
+        # Order matters: size, then frame rate, then the window's drops, then the codec's own. Only what came
+        # past all of the first three does the codec see, and only its own drops count against the size.
         target_bps = min(max(target_bps, _LEAST_BPS), self.max_bps)
         self._scale(now_s)
         if not self.degrading.gives():
@@ -324,6 +356,8 @@ class Encoder:
             least, most = self._control.qps
             qp = min(max(qp, least), most)
         self.qp = qp
+        # A frame that follows a long gap is predicted from nothing any more, but takes no more than a key
+        # frame would.
         ratio = max(1.0, _KEY_AT_MOST * math.pow(qp / _QP_MOST, _KEY_POWER))
         gap = 1.0 if self._encoded_s is None else max(1.0, (now_s - self._encoded_s) * FPS)
         self._encoded_s = now_s

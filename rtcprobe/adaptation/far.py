@@ -18,12 +18,18 @@ __all__ = ["Agenda", "End", "FarEnd", "Line", "owner_of"]
 
 _GRID_S: Final = 1 / 64
 """Chromium lets timers that ask for no precision go off on this grid (as recorded: 62.5, 109, 125 ms)."""
+# The reporter's own estimate decides how often it reports (``control.interval_s``). One who sends voice alone
+# is held at the bound of libwebrtc's increase, 1.5 times what is acknowledged and 10 kb/s.
 _STARTING_S: Final = 5.0
 _STARTING_BPS, _VOICE_ONLY_BPS = 300e3, 1.5 * 52e3 + 10e3
 """The reporter's own estimate: the start, then what its voice alone lets it be, as recorded from 5 s on. So one who
 sends voice alone reports each 125 ms, not each 50."""
+# What any message back is reckoned with, headers and SRTCP included: sizes differ with what is told, which
+# matters only on a way back that is nearly as narrow.
 _FEEDBACK_BYTES: Final = 84
+# Reports on video each second, half more or less (RFC 3550, section 6.2: so that they do not come in step).
 _REPORT_S: Final = 1.0
+# NackPeriodicProcessor::kUpdateInterval.
 _NACK_S: Final = 0.020
 _FIRST_RTT_S: Final = 0.100
 """How long who asks waits before it asks again, until it knows better; ``modules/video_coding/nack_requester.cc``."""
@@ -46,6 +52,8 @@ class Agenda:
     def add(self, at_s: float, act: Callable[[Any], None], argument: Any = None) -> None:
         """Let ``act(argument)`` happen at an instant; of equal instants what was added first."""
         self._order += 1
+        # The running number settles equal instants and keeps the heap from comparing functions, which have no
+        # order.
         heapq.heappush(self.events, (at_s, self._order, act, argument))
 
 
@@ -58,6 +66,7 @@ class End(Protocol):
 
 def owner_of(act: Callable[[Any], None]) -> End:
     """Return the end that something on an agenda belongs to: every act is a method of its end."""
+    # By name, for a plain callable has no such attribute in the type checker's eyes.
     return cast("End", getattr(act, "__self__"))  # noqa: B009
 
 
@@ -124,11 +133,13 @@ class FarEnd:
         near, now_s = self._near, self._now_s
         self._bytes += size_bytes
         self._came += 1
+        # Sequence numbers of the model do not wrap: they count packets of the transport from zero on.
         self._highest = max(self._highest, sequence + 1)
         told = near.controller.feedback_kind
         if told == "transport-cc":
             self._recorder.arrived(sequence & 0xFFFF, arrival_s)
         elif told == "remb" and kind != "voice":
+            # aiortc's receiver counts RTP payloads, transport-wide feedback whole packets.
             rate_bps = self._estimator.add(sent_s, now_s, size_bytes - OVERHEAD_BYTES)
             if rate_bps is not None:
                 self._send(near.on_remb, rate_bps)
@@ -161,6 +172,8 @@ class FarEnd:
         self._at(self._now_s + self._phases.uniform(0.5, 1.5) * _REPORT_S, self._on_report_due)
         highest, came = self._told
         self._told = self._highest, self._came
+        # Since the last report (RFC 3550, appendix A.3): a copy makes it negative, a late packet belongs to
+        # the next one.
         expected = self._highest - highest
         lost = expected - (self._came - came)
         self._send(self._near.on_report, (lost, expected, self._now_s, self._one_way_s))
@@ -172,6 +185,7 @@ class FarEnd:
             self._send(self._near.on_feedback, message)
 
     def _send(self, act: Callable[[Any], None], argument: Any) -> None:
+        # None where it is lost: nothing is told again, the next message tells of more.
         for arrival_s in self._back.offer(_FEEDBACK_BYTES, self._now_s).arrivals_s:
             self._back_s = arrival_s - self._now_s
             self._at(arrival_s, act, argument)

@@ -58,6 +58,8 @@ def capacity_of(spec: LinkSpec, length_s: float = 0.0) -> list[tuple[float, floa
     """
     rates: list[tuple[float, float]] = []
     begin_s = 0.0
+    # Rounds of the schedule, each from its first phase: the capacity at the seam is told only where it
+    # changes.
     while True:
         for at_s, phase in zip((0.0, *(change.at_s for change in spec.schedule)), spec.phases, strict=True):
             bps = phase.rate.bps if phase.rate else float("inf")
@@ -123,11 +125,16 @@ def figures_of(course: Course, spec: LinkSpec) -> dict[str, float | None]:
     fall = fall_of(spec, course.length_s)
     if fall is None:
         return figures
+    # Second by second: a figure of "after" is good to a second, as the recorded calls' are, whose statistics
+    # are read once a second.
     at_s, bps, back_s = fall
     figures["below_capacity_s"] = _after(course.offered_bps, at_s, lambda rate: rate <= _NEAR * bps)
+    # What was sent before the fall: the mean of its last five seconds, for one second's rate differs too
+    # much.
     old = course.offered_bps[max(0, int(at_s) - 5) : int(at_s)]
     if back_s is not None and old:
         figures["to_90_percent_s"] = _after(course.offered_bps, back_s, lambda rate: rate >= 0.9 * fmean(old))
+        # Only a picture that shrank has a time to come back; a height that nobody knows (NaN) compares false.
         whole = max(course.height)
         if min(course.height[int(at_s) : int(back_s)], default=whole) < whole:
             figures["to_full_size_s"] = _after(course.height, back_s, lambda height: height >= whole)

@@ -26,6 +26,8 @@ from rtcprobe.link import Fate, Link, LinkSpec, Tcp
 
 __all__ = ["Flow", "fairness", "jain", "least_share", "meet", "together"]
 
+# Over the end of a call, when everybody has had time to find a share: RFC 8868 §3 asks for the ratio; how
+# long is ours.
 _SETTLED_S, _RATIO_S = 30.0, 20.0
 
 
@@ -48,6 +50,8 @@ class _Farther:
 
     def offer(self, size_bytes: int, now_s: float) -> Fate:
         fate = self._link.offer(size_bytes, now_s)
+        # The line answers at once, so that a delay behind it is an addition; nothing can be lost or overtaken
+        # there.
         if not self._delay_s:
             return fate
         return Fate(tuple(at_s + self._delay_s for at_s in fate.arrivals_s), fate.dropped)
@@ -85,6 +89,7 @@ def meet(
         calls.append(Call(settings, controller_of(controller), agenda, lines))
         calls[-1].begin()
     events = agenda.events
+    # What falls on the very end belongs to the call: its last row of a second does.
     while events and events[0][0] <= length_s + 1e-9:
         at_s, _, act, argument = heapq.heappop(events)
         owner_of(act).at(at_s, act, argument)

@@ -48,6 +48,7 @@ from rtcprobe.units import parse_rate
 
 __all__ = ["Call", "Course", "Settings", "controller_of", "frame_noise"]
 
+# Opus frames of 20 ms, libwebrtc's default.
 _VOICE_S: Final = 0.020
 _TAG_BYTES: Final = 10
 """SRTP's tag is added below where sizes are taken down: the estimate is of the rest. Source: RFC 3711 §4.2.1."""
@@ -95,6 +96,12 @@ def controller_of(written: str) -> Controller:
     raise BadInputError(f"controller {written!r} is not known", "use gcc, remb or fixed:RATE, like fixed:1mbit")
 
 
+# Seeds are four children in this order, lines, camera, phases, whether lines are given or not: a flow among others
+# has the camera that it has alone. Camera, voice and reports begin anywhere in their periods; in step with each other
+# they would meet in the queue every time, which no two devices do. The pacer has one turn that counts, at
+# ``_wake_s``. An earlier one may be asked for after it was put on the agenda, which nothing leaves, so a turn that
+# comes at another instant is stale and does nothing. The controller is told of a packet before its fate is known: it
+# must learn of a loss by feedback alone.
 class Call:
     """One call; ``run`` it once. Of several on one agenda each has lines that lead over the shared ones."""
 
@@ -161,6 +168,8 @@ class Call:
         stalls, late = deque(sorted(self.settings.stalls)), -1.0
         while events and events[0][0] <= end_s + 1e-9:
             at_s, order, act, argument = heapq.heappop(events)
+            # Events come in the order of time, so what a stall held back is put on the agenda again at its
+            # end, in the old order, and this loop moves on to the next stall.
             while stalls and at_s >= stalls[0][1]:
                 stalls.popleft()
             if stalls and at_s >= stalls[0][0] and act != self._on_second:
@@ -226,6 +235,7 @@ class Call:
             self._pacer.process(self._now_s)
         next_s = self._pacer.next_s
         if next_s < math.inf:
+            # Later in any case: by rounding a debt may look paid at an instant that has passed.
             self._wake_s = max(next_s, self._now_s + 1e-6)
             self._at(self._wake_s, self._on_pacer)
 
@@ -243,6 +253,7 @@ class Call:
                 self.course.delays.append((now_s, arrival_s - now_s))
                 self._at(arrival_s, self._far.on_arrival, (kind, content, sequence, size_bytes, now_s, arrival_s))
         else:
+            # Nobody asks for voice again: what the line drops is never played.
             self.course.voice_unplayed += kind == "voice"
         if kind in ("video", "again"):
             self.sender.left(kind, content, size_bytes, now_s)
@@ -296,4 +307,6 @@ class Call:
 def frame_noise(rng: np.random.Generator) -> Iterator[float]:
     """Yield lognormal factors of mean 1."""
     while True:
+        # A lognormal's mean is exp(mu + sigma² / 2): this mu makes it 1. They are drawn 256 at a time, for
+        # what a call of the generator costs.
         yield from np.exp(rng.normal(-_NOISE * _NOISE / 2, _NOISE, 256)).tolist()

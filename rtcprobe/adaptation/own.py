@@ -23,8 +23,13 @@ from rtcprobe.control import Controller
 
 __all__ = ["OwnReports"]
 
+# As recorded, headers and SRTCP included; a second at most, or RFC 3550's 360 s by the rate in kb/s (section
+# 6.2); on voice 5 s. Each is spread by half, more or less.
 _REPORT_BYTES, _REPORT_S, _REPORT_BITS, _VOICE_REPORT_S = 98, 1.0, 360e3, 5.0
+# kRttUpdateInterval of rtp_rtcp_impl2.cc: the history of packets learns the RTT no more often.
 _RTT_S: Final = 1.0
+# On the other side's voice, while this end sends video: the shortest interval, 50 ms, on Chromium's grid of
+# 1/64 s.
 _FEEDBACK_S, _FEEDBACK_BYTES = 0.0625, 70
 
 
@@ -70,6 +75,7 @@ class OwnReports:
 
     def _on_sender_report(self, _: Any) -> None:
         offered_bps = self._sending.course.offered_bps
+        # By what left in the second before; none is known in the first.
         every_s = min(_REPORT_BITS / offered_bps[-1], _REPORT_S) if offered_bps and offered_bps[-1] else _REPORT_S
         self._at(self._now_s + self._phases.uniform(0.5, 1.5) * every_s, self._on_sender_report)
         for arrival_s in self._send(_REPORT_BYTES):
@@ -82,6 +88,7 @@ class OwnReports:
 
     def _on_rtt_due(self, _: Any) -> None:
         self._at(self._now_s + _RTT_S, self._on_rtt_due)
+        # No report within the second: the old RTT stays, however long the queue has become since.
         if self._now_s - self.told_rtt_s < _RTT_S:
             self._sending.sender.repeat_rtt_s = self._sending.sender.rtt_s
 

@@ -20,12 +20,18 @@ from typing import Final, NamedTuple
 
 __all__ = ["Packet", "VideoReceiver"]
 
+# kMaxNackRetries and kMaxNackPackets of nack_requester.cc: one too many missing empties the list and asks for
+# a key frame.
 _TRIES: Final = 100
 _MOST_MISSING: Final = 1000
+# kMaxWaitForFrame: nothing shown for so long asks for a key frame. It is asked for again each half second, so
+# that a request that was lost costs no 3 s more.
 _WAIT_S: Final = 3.0
 _KEY_EVERY_S: Final = 0.5
+# kMinIncreaseForFreezeMs, kMinFrameSamplesToDetectFreeze and kAvgInterframeDelaysWindowSizeFrames.
 _FREEZE_S: Final = 0.150
 _LEAST_INTERVALS, _INTERVALS = 5, 30
+# How many parity packets wait for the rest of what they cover; each new packet looks at all of them.
 _MOST_PARITY: Final = 16
 
 
@@ -68,6 +74,8 @@ class VideoReceiver:
             asked = list(range(self._next, number))
             self._next = number + 1
             self.missing.update(dict.fromkeys(asked, (now_s, 1)))
+            # libwebrtc first forgets what is before a key frame that came, and clears the list where that is
+            # not enough: here it is cleared at once.
             if len(self.missing) > _MOST_MISSING:
                 self.missing.clear()
                 self._full = True
@@ -87,6 +95,7 @@ class VideoReceiver:
     def asks(self, now_s: float, rtt_s: float) -> list[int]:
         """Return the numbers to ask for again, as an RTT has passed."""
         asked = []
+        # A copy of the list: entries that were tried too often leave while it is walked.
         for number, (at_s, tries) in list(self.missing.items()):
             if now_s - at_s < rtt_s:
                 continue
@@ -111,6 +120,8 @@ class VideoReceiver:
     def _repair(self, now_s: float) -> None:
         """Recover what is the only one missing of those that a parity packet covers."""
         again = True
+        # A repaired packet may be the one that another parity packet lacked: from the start, until nothing
+        # changes. Each round takes one entry off the list, so it ends.
         while again:
             again = False
             for entry in list(self._parity):
@@ -122,6 +133,8 @@ class VideoReceiver:
                     continue
                 packet = lost[0]
                 if packet.number >= self._next:
+                    # Repaired before anything after the gap came: what lies between is missing, but was asked
+                    # for by nobody yet.
                     self.missing.update(dict.fromkeys(range(self._next, packet.number), (now_s, 0)))
                     self._next = packet.number + 1
                 self.missing.pop(packet.number, None)
@@ -137,6 +150,7 @@ class VideoReceiver:
             self._decode(packet, now_s)
 
     def _decode(self, packet: Packet, now_s: float) -> None:
+        # Then whatever was whole already and waited for this one.
         if packet.frame == self._decoded + 1 or packet.key:
             self._show(packet.frame, now_s)
         while True:
@@ -147,6 +161,7 @@ class VideoReceiver:
 
     def _show(self, frame: int, now_s: float) -> None:
         _, packet = self._frames.pop(frame)
+        # A key frame has overtaken: what was before it is asked for no more, and will not be shown.
         if frame > self._decoded + 1:
             for old in [each for each in self._frames if each < frame]:
                 del self._frames[old]

@@ -72,6 +72,7 @@ class VideoSender:
 
     def __init__(self, encoder: Encoder, controller: Controller, pacer: Queue, *, protects: bool = True) -> None:
         self.encoder = encoder
+        # Assumed until a report tells: kStartUpRttMs of rtp_rtcp_impl2.cc.
         self.rtt_s = 0.1
         self.repeat_rtt_s = 0.0
         """The RTT within which nothing is sent again twice: as known, not as it is."""
@@ -92,6 +93,8 @@ class VideoSender:
 
     def frame(self, now_s: float) -> bool:
         """Let the camera give a picture; return whether something waits in the pacer for it."""
+        # Two seconds wait: libwebrtc pauses the encoder rather than let pictures grow old. Who paces nothing
+        # has no queue.
         if self._pacer.expected_s > _PAUSE_S and self._pacer.pacing_bps < math.inf:
             return False
         target_bps, allowed_bps = self._target_bps(now_s)
@@ -135,6 +138,8 @@ class VideoSender:
         covered = [self._packets[number] for number in numbers]
         for place in range(count):
             protected = covered[place::count]
+            # XOR over packets filled up to the longest of them (RFC 5109, section 8): parity is never shorter
+            # than that.
             size = max(each.size_bytes for each in protected) + _PARITY_BYTES
             self._pacer.put("video", ("parity", protected), size, now_s)
 
@@ -145,7 +150,9 @@ class VideoSender:
             # What was flushed before it left is in no history.
             if number not in self._history or number in self._pending:
                 continue
+            # Kept as long as it is in the history: both are forgotten together.
             packet = self._packets[number]
+            # Asked for twice within a round trip: the first copy may well be on its way.
             if now_s - self._sent_again.get(number, -math.inf) < self.repeat_rtt_s + _RTX_MARGIN_S:
                 continue
             size_bytes = packet.size_bytes
@@ -183,8 +190,11 @@ class VideoSender:
         allowed_bps = payload_bps * encoder_share(media_bps, again_bps + parity_bps)
         payload_bps = min(allowed_bps, encoder.max_bps)
         every = self._drop_every()
+        # The encoder is told less by the share of frames that the window drops; so those that remain do not
+        # grow.
         return payload_bps * (1 - 1 / every) if every else payload_bps, allowed_bps
 
     def _drop_every(self) -> int | None:
+        # Below 1 % nothing is dropped; k = 1 / reduction, but never more than every second frame.
         reduction = 1 - self._controller.encoder_share
         return max(2, int(1 / reduction)) if reduction > 0.01 else None

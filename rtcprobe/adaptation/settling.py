@@ -23,9 +23,14 @@ from rtcprobe.adaptation.course import ROW_S, Course
 
 __all__ = ["Settled", "settled", "swings", "utilisation"]
 
+# The band and what counts as the end are ours (RFC 8868 leaves them open): one reduction by libwebrtc, 15 %,
+# is no other rate, two in a row are.
 _BAND: Final = 0.20
 _SHORTEST_S, _END_S = 5, 10
+# A rate always agrees with the mean of its own last seconds: in the last fifth it would "settle" whatever it
+# does.
 _LATE: Final = 0.8
+# The RFC's example: up or down by four within 500 ms, here of rates over 200 ms.
 _SWING: Final = 4.0
 _WITHIN: Final = int(0.5 / ROW_S)
 
@@ -52,6 +57,7 @@ def settled(course: Course, capacity: Sequence[tuple[float, float]]) -> list[Set
 def _after(rates: Sequence[float]) -> float:
     """Return after how many seconds the rate stays within the band around what it is in the end."""
     usual = fmean(rates[-min(_END_S, len(rates) // 2) :])
+    # Backwards from the end: one second outside the band makes all before it unsettled.
     stable = len(rates)
     while stable and abs(rates[stable - 1] - usual) <= _BAND * usual:
         stable -= 1
@@ -64,6 +70,7 @@ def swings(course: Course) -> float | None:
     if not rates:
         return None
     count, barred = 0, 0
+    # A swing bars what lies before it, so that one edge is not counted with each of its neighbours.
     for place, rate in enumerate(rates):
         before = rates[max(place - _WITHIN, barred) : place]
         if rate and any(other and max(rate, other) >= _SWING * min(rate, other) for other in before):

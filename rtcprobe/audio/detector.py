@@ -27,9 +27,12 @@ from rtcprobe.errors import BadInputError
 __all__ = ["DETECTORS", "DetectedGate", "Detector", "detected_spans", "silero"]
 
 DETECTORS: Final = ("energy", "silero")
+# The detector's usual threshold. Where a stretch begins and ends does not hang on it: energy says when.
 LIKELY: Final = 0.5
+# What the model was trained on; another number of samples at a time is refused by it.
 RATE_HZ: Final = 16_000
 WINDOW: Final = 512
+# 64 ms to either side: a consonant before its vowel may be taken for noise by itself.
 _REACH_WINDOWS: Final = 2
 _DOWN: Final = SAMPLE_RATE_HZ // RATE_HZ
 
@@ -65,6 +68,8 @@ def detected_spans(pcm: Pcm, detector: Detector) -> list[Span]:
     samples = WINDOW * _DOWN
     merged: list[list[int]] = []
     for begin, end in _stretches(voice):
+        # Unmerged, and of any length: a breath that is no voice must not join two stretches, nor a stretch be
+        # dropped that the window's edge has cut. Both rules are kept below, of what is left.
         for span in voiced_spans(pcm, merge_s=0.0, least_s=0.0):
             first, last = max(span.begin, begin * samples), min(span.end, end * samples)
             if last - first < GRAIN_SAMPLES:

@@ -41,6 +41,7 @@ from rtcprobe.units import format_duration
 
 __all__ = ["FLOOR", "GATE", "MAX_DELAY_S", "Hearing", "MarkerOutcome", "listen"]
 
+# As long as receivers hold anything, and shorter than the 12 s after which a code comes again (rule 2).
 MAX_DELAY_S = 10.0
 
 GATE = 0.6
@@ -55,6 +56,8 @@ over speech 0.58 once the order is kept. It is also the gate of the measurements
 FLOOR = 0.35
 """The least ρ at which a marker was hit rather than lost: what chance does not reach in noise or another marker."""
 
+# Far beyond any call that people can talk in (ITU-T G.114: 400 ms); ``MAX_DELAY_S`` is five times as many
+# lags.
 _NEAR_S = 2.0
 _SAME_S = 1e-3  # two peaks nearer to each other than that are one, found twice
 
@@ -187,6 +190,8 @@ class _Score:
         self._markers = markers
         self._after_s = after_s
         self._gate = gate
+        # Settled greedily, best first. Two lists that stay sorted alike, indices and instants, are rule 3 as
+        # a data structure: a marker fits where its index falls between theirs and its instant, too.
         self._offers: list[tuple[float, int, float]] = []  # -ρ, index, instant: sorts best first
         self._best = [0.0] * len(markers)
         self._loud: list[list[float]] = [[] for _ in markers]  # instants of all peaks that reach the gate
@@ -238,6 +243,8 @@ class _Score:
             return _unheard(marker, "rejected", best, "it was heard twice: it could be another talker's")
         if peak is not None:
             return MarkerOutcome(marker=marker, outcome="heard", heard_s=peak.heard_s, correlation=peak.rho)
+        # Something like it was heard, but another marker has that place, or one would have to be heard out of
+        # turn.
         if best >= self._gate:
             return _unheard(marker, "rejected", best, "another marker was heard in its place")
         if best >= FLOOR:

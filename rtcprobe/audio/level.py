@@ -19,6 +19,7 @@ __all__ = ["QUIETEST", "levels_of"]
 # RFC 6464, section 3: seven bits, 0 to 127 below full scale; digital silence is 127.
 QUIETEST: Final = 127
 
+# The power of the quietest level that can be said; below it the logarithm would fall without end.
 _LEAST: Final = 10.0 ** (-QUIETEST / 10.0)
 
 

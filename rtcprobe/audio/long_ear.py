@@ -26,8 +26,11 @@ from rtcprobe.audio.pcm import SAMPLE_RATE_HZ, Pcm
 
 __all__ = ["STRETCH_S", "LongEar"]
 
+# With the 10 s and more behind it a stretch is about a minute: 14 MB, as said above, whatever the call's
+# length.
 STRETCH_S = 45.0
 _LEAD_S = 0.1  # what a stretch begins with before its first marker: room for the tails of the whitened marker
+# Sound is kept as bytes of float32, which grow in place and are forgotten from the front.
 _SAMPLE_BYTES = 4
 _BLOCK_SAMPLES = 480  # what a loudspeaker asks for at a time: 10 ms
 _TAIL_S = 0.5  # and ends with, behind the latest instant at which its last marker may begin
@@ -74,6 +77,8 @@ class LongEar:
             lacking = self._end - self._begin - len(self._sound) // _SAMPLE_BYTES
             if len(sound) < max(lacking, 1):
                 break
+            # Rounded up to whole blocks, so that a stretch ends at the same sample however the recording was
+            # handed over: its spectrum whitens, and another length would change every ρ a little.
             first = max(-(-lacking // _BLOCK_SAMPLES), 1) * _BLOCK_SAMPLES
             self._sound += sound[:first].data
             sound = sound[first:]
@@ -98,6 +103,8 @@ class LongEar:
             self._train,
             self._markers[first : behind + guards],
             advance_s=self._advance_s,
+            # Onto the loudspeaker's clock, on which ``listen`` works here; the outcomes come back from it
+            # below.
             after_s=start_s + (self._after_s - start_s) * (1 + self._drift),
         )
         if self._drift:
@@ -115,6 +122,7 @@ class LongEar:
         if len(self._bounds) == 1:
             self._sound = bytearray()
             return
+        # Not before what is kept: of a marker that was spoken in the last stretch nothing earlier is left.
         begin = max(self._begin, self._sample(self._markers[self._bounds[0]].spoken_s - _LEAD_S))
         # Never in place: whoever looks at frames (a profiler, as Dask's workers run one) may still hold the stretch.
         self._sound = self._sound[(begin - self._begin) * _SAMPLE_BYTES :]

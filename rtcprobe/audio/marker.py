@@ -47,6 +47,8 @@ __all__ = [
     "waveform",
 ]
 
+# A band of 3.1 kHz for 80 ms is a time-bandwidth product of 248: what lifts a marker out of the speech over
+# it, and short enough that two a second leave the programme mostly as it is.
 MARKER_S = 0.080
 MARKER_SAMPLES = 3840
 MARKER_BAND_HZ = (300.0, 3400.0)
@@ -179,8 +181,11 @@ class MarkerTrain:
         count = max(0, int((duration_s - self.first_s) / self.spacing_s) + 1)
         place = np.arange(count)
         lead = max(0, math.ceil((LEAD_S - self.first_s) / self.spacing_s))
+        # Markers after the first round take place, code and dither from it; one that does not loop draws for
+        # each.
         rounds = np.maximum(0, (place - lead) // len(self.codes)) if self.loops else np.zeros_like(place)
         place -= rounds * len(self.codes)
+        # All numbers up to the last place are drawn, so that a longer train begins as a shorter one.
         dither = np.random.default_rng(np.random.SeedSequence(self.seed)).random(int(place.max(initial=0)) + 1)[place]
         grid = self.first_s + self.spacing_s * place + self.dither_s * dither
         samples = np.round(grid * SAMPLE_RATE_HZ).astype(np.int64)
@@ -205,6 +210,8 @@ def trains(talkers: int) -> tuple[MarkerTrain, ...]:
         raise BadInputError(
             f"{talkers} talkers cannot be told apart in one call by {CODES} marker codes", f"give 1 to {CODES}"
         )
+    # One alone gets half of the codes, as one of two does: what a party speaks then does not hang on who else
+    # comes.
     sharing = max(2, talkers)
     each, usual = CODES // sharing, MarkerTrain()
     return tuple(
@@ -228,6 +235,8 @@ def waveform(code: int) -> npt.NDArray[np.float32]:
     knots, bends = _PATHS[code]
     at = (np.arange(MARKER_SAMPLES) + 0.5) / MARKER_SAMPLES
     frequency_hz = np.interp(at, (0.0, *bends, 1.0), knots)
+    # The phase is the sum of the frequencies so far, so bends are bends of the pitch, without a step in the
+    # wave.
     sweep = np.sin(2 * np.pi * np.cumsum(frequency_hz) / SAMPLE_RATE_HZ)
     edge = np.minimum(at, 1 - at) / (_FADE / 2)
     fade = np.where(edge < 1, 0.5 - 0.5 * np.cos(np.pi * edge), 1.0)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from functools import cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -97,7 +97,7 @@ class Search:
         products = np.zeros((0, _SEGMENT), dtype=np.complex64)  # beyond the band it stays zero
         for begin in range(0, len(wanted), _TOGETHER):
             spans = [(each, *self._span(each)) for each in wanted[begin : begin + _TOGETHER]]
-            ends = np.cumsum([0, *(end - begin for _, begin, end in spans)]).tolist()
+            ends = list(accumulate((end - begin for _, begin, end in spans), initial=0))
             if ends[-1] > len(products):
                 products = np.zeros((ends[-1], _SEGMENT), dtype=np.complex64)
             for (each, first, last), at in zip(spans, ends, strict=False):
@@ -126,8 +126,11 @@ class Search:
         lags = np.abs(waves[:, _MARGIN : _MARGIN + _HOP])
         lags *= self._per_amplitude[begin : begin + len(waves)]
         envelope = lags.reshape(-1)
+        # What lies outside the marker's own window is no candidate, though its segment was computed whole.
         envelope[: first - begin * _HOP] = 0.0
         envelope[last - begin * _HOP + 1 :] = 0.0
+        # A peak between two coarse samples shows less than its height beside it: what could still reach the
+        # gate is looked at finely, the best one in any case.
         enough = _SCALLOP * gate * math.sqrt(template_energy)
         found: list[Peak] = []
         for _ in range(_CANDIDATES):
@@ -140,6 +143,8 @@ class Search:
             rho = height / float(np.sqrt(self._energy[begin + segment, lag] * template_energy))
             if earliest_s - _BEFORE_S <= heard_s <= latest_s:
                 found.append(Peak(min(rho, 1.0), heard_s))
+            # Its own flanks are no other candidates: the correlation of a band of 3.1 kHz falls off within a
+            # millisecond.
             envelope[max(0, at - _APART) : at + _APART + 1] = 0.0
         return found
 
@@ -154,6 +159,8 @@ class Search:
 
     def _transform(self, pcm: Pcm) -> _Spectra:
         """Return the marker band of every segment's spectrum, shape (segments, bins)."""
+        # A segment is 0.5 s of lags, the margin, and 80 ms of marker behind the last lag (40 + 2000 + 320 of
+        # 2400): no product of its spectrum wraps around into a lag that is read.
         before, size, hop = _MARGIN * _COARSE, _SEGMENT * _COARSE, _HOP * _COARSE
         spectra = np.empty((self._count, _BINS.stop - _BINS.start), dtype=np.complex64)
         for begin in range(0, self._count, _BATCH):
@@ -176,6 +183,7 @@ class Search:
             total = np.cumsum(np.square(white.real) + np.square(white.imag), axis=1, dtype=np.float64)
             head = total[:, _MARGIN - 1 : _MARGIN - 1 + _HOP]
             energy[begin : begin + _BATCH] = total[:, _MARGIN - 1 + _MARKER : _MARGIN - 1 + _MARKER + _HOP] - head
+        # Where there is no sound at all the correlation of nothing with anything would be 0 / 0.
         quiet: npt.NDArray[np.float32] = np.maximum(energy, max(float(energy.max()) * _QUIET, 1e-30))
         return quiet
 

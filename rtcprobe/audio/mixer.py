@@ -55,13 +55,16 @@ class _Talker:
     filling: bool = True
 
     def insert(self, number: int, payload: bytes, prebuffer: int, samples: int) -> None:
+        # Rule 3: after a later one, or a copy.
         if number <= self.newest:
             return
         self.newest = number
         try:
             sound = self.decoder.decode(payload)
+        # A packet that is no Opus is as if it had not come: the bridge goes on with the next.
         except ValueError:
             return
+        # Another packet time than the room's has no place in its ticks.
         if len(sound) != samples:
             return
         self.waiting.append(sound)

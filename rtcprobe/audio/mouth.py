@@ -14,6 +14,7 @@ Rules:
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +45,8 @@ __all__ = [
 ]
 
 
+# RMS, dB re full scale 1.0, each for the reason in the rules above. A marker may lie 30 dB below its speech
+# (a level at which few are heard) to 20 above (no louder than full scale, -26 + 20 = -6).
 MARKER_DBFS = -20.0
 NOISE_DBFS = -55.0
 SILENCE_DBFS = -80.0
@@ -54,6 +57,7 @@ MARKER_TO_SPEECH_DB = -10.0
 PIECE_SAMPLES = 480_000
 """Sound is made and encoded ten seconds at a time: in one piece an hour of it is 690 MB."""
 
+# 20 ms: longer than a voice's pulse, shorter than a pause between words.
 _ACTIVE_BLOCK_SAMPLES = 960
 _ACTIVE_MARGIN_DB = 20.0  # blocks this far below the loudest are pauses
 
@@ -73,6 +77,11 @@ class Noise:
     def marker_dbfs(self) -> float:
         """RMS level of the markers over this programme."""
         return MARKER_DBFS
+
+    @property
+    def name(self) -> str:
+        """All that it depends on."""
+        return repr(self)
 
     def pieces(self, samples: int) -> Iterator[Pcm]:
         """Yield the first ``samples`` of the programme, ``PIECE_SAMPLES`` at a time; the last may be shorter."""
@@ -124,10 +133,16 @@ class Speech:
         """RMS level of the markers over this programme."""
         return SPEECH_DBFS + self.marker_to_speech_db
 
+    @property
+    def name(self) -> str:
+        """All that it depends on."""
+        return f"speech {hashlib.sha256(self._scaled.data).hexdigest()} with markers of {self.marker_dbfs!r} dBFS"
+
     def pieces(self, samples: int) -> Iterator[Pcm]:
         """Yield the first ``samples`` of the programme, ``PIECE_SAMPLES`` at a time; the last may be shorter."""
         length = len(self._scaled)
         for begin in range(0, samples, PIECE_SAMPLES):
+            # Indices, not a slice: a copy, to which ``Mouth`` adds its markers in place.
             yield self._scaled[np.arange(begin, min(begin + PIECE_SAMPLES, samples)) % length]
 
 
@@ -141,6 +156,11 @@ class Mouth:
     train: MarkerTrain = field(default_factory=MarkerTrain)
     programme: Programme = field(default_factory=lambda: Noise(level_dbfs=SILENCE_DBFS))
 
+    @property
+    def name(self) -> str:
+        """All that what is spoken depends on, but for how long it is."""
+        return f"{self.train} over {self.programme.name}"
+
     def pieces(self, duration_s: float) -> Iterator[Pcm]:
         """Yield what is spoken, ``PIECE_SAMPLES`` at a time (the last may be shorter); no marker is cut off at the end.
 
@@ -151,12 +171,15 @@ class Mouth:
         begin = 0
         for pcm in self.programme.pieces(round(duration_s * SAMPLE_RATE_HZ)):
             end = begin + len(pcm)
+            # A marker may reach over the seam of two pieces: it is left in the list until its last sample is
+            # spoken, and each piece adds its own part.
             while starts and starts[0][0] + MARKER_SAMPLES <= begin:
                 starts.pop(0)
             for start, code in starts:
                 if start >= end:
                     break
                 wave = waveform(code)
+                # All markers at one RMS, fades included: codes differ by what their bends do to it.
                 level = np.float32(gain / float(np.sqrt(np.mean(np.square(wave)))))
                 first, last = max(start, begin), min(start + MARKER_SAMPLES, end)
                 pcm[first - begin : last - begin] += wave[first - start : last - start] * level

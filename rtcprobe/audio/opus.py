@@ -41,6 +41,7 @@ __all__ = [
     "OpusDecoder",
     "OpusEncoder",
     "OpusSettings",
+    "library_build",
     "library_version",
 ]
 
@@ -126,6 +127,8 @@ class OpusEncoder:
         self._lib = _library()
         # The state lives in memory of ours, so that it goes when the object goes.
         self._state = ctypes.create_string_buffer(self._lib.opus_encoder_get_size(1))
+        # One for all packets: ``encode`` copies out of it, so nobody holds memory that the next packet
+        # overwrites.
         self._out = ctypes.create_string_buffer(_MAX_PAYLOAD_BYTES)
         self._in = np.empty(settings.frame_samples, dtype=np.float32)
         self._in_address = self._in.ctypes.data  # asked for anew it costs a twentieth of what encoding does
@@ -165,6 +168,7 @@ class OpusEncoder:
             self._in[:] = pcm
             size = self._lib.opus_encode_float(self._state, self._in_address, samples, self._out, _MAX_PAYLOAD_BYTES)
         elif pcm.dtype == np.int16:
+            # libopus reads samples in a row: of a strided view it would read what lies between them.
             whole = np.ascontiguousarray(pcm)
             size = self._lib.opus_encode(self._state, whole.ctypes.data, samples, self._out, _MAX_PAYLOAD_BYTES)
         else:
@@ -235,6 +239,7 @@ class OpusDecoder:
         got = self._lib.opus_decode_float(self._state, payload, size, self._out_address, samples, fec)
         if got < 0:
             raise ValueError(f"libopus refused a payload of {size} bytes: {_reason(got)}")
+        # The next packet is decoded into the same memory.
         return self._out[:got].copy()
 
 
@@ -250,6 +255,16 @@ def _fresh_state() -> bytes:
 def library_version() -> str:
     """Return what the loaded library calls itself, e.g. ``"libopus 1.6.1"``."""
     return str(_library().opus_get_version_string().decode())
+
+
+def library_build() -> str:
+    """Return which build of libopus is loaded: its version, and of a file of its own the name, size and time."""
+    path = Path(str(_library()._name))  # noqa: SLF001 - there is no other way to it
+    try:
+        stat = path.stat()
+    except OSError:  # found by the system's loader, by its name alone
+        return f"{library_version()} of {path.name}"
+    return f"{library_version()} of {path.name}, {stat.st_size} bytes of {stat.st_mtime_ns}"
 
 
 def _grain(samples: int) -> int:
@@ -282,6 +297,7 @@ def _candidates() -> list[str]:
     found: list[str] = []
     spec = find_spec("av")
     for package in spec.submodule_search_locations or () if spec is not None else ():
+        # Where auditwheel and delvewheel put a wheel's libraries, and where delocate does.
         for folder in (Path(package).parent / "av.libs", Path(package) / ".dylibs"):
             if folder.is_dir():
                 found += sorted(str(path) for path in folder.glob("*opus*") if "opusfile" not in path.name)
@@ -305,6 +321,7 @@ def _declare(lib: ctypes.CDLL) -> ctypes.CDLL:
     }
     for name, (result, arguments) in signatures.items():
         function = getattr(lib, name)
+        # Without them ctypes takes every argument for a C int, which cuts pointers off on 64 bits.
         function.restype, function.argtypes = result, arguments
     return lib
 

@@ -38,6 +38,7 @@ def duration_samples(payload: bytes) -> int:
     """
     if not payload:
         raise ValueError("an empty payload holds no Opus packet")
+    # Code 0 is one frame, 1 and 2 are two (of one size, of two), 3 as many as the next byte says.
     code = payload[0] & 3
     if code < 3:
         count = (1, 2, 2)[code]
@@ -67,6 +68,9 @@ def has_fec(payload: bytes) -> bool:
         return False
     silk_frames = max(1, _frame_samples(payload[0]) // 960)
     channels = 2 if payload[0] & 4 else 1
+    # For each channel the activity bits of its frames and then its LBRR flag, from the top: with n frames it
+    # is bit n of mono, bits n and 2n + 1 of stereo. Three frames of stereo fill the byte: 8 bits, none
+    # beyond.
     return any(first[0] & (0x80 >> ((channel + 1) * (silk_frames + 1) - 1)) for channel in range(channels))
 
 

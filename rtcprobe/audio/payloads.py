@@ -32,6 +32,8 @@ class Payloads(Sequence[bytes | None]):
     def append(self, payload: bytes | None) -> None:
         """Put ``payload`` at the end."""
         if payload:
+            # One piece of memory and where each ends: an empty stretch is "nothing sent", so no second list
+            # says which are.
             self._bytes += payload
         self._ends.append(len(self._bytes))
         self._ready.clear()
@@ -105,6 +107,7 @@ class Looped(Sequence[bytes | None]):
         if not 0 <= at < self._count:
             raise IndexError(f"there are {self._count} payloads, not {place}")
         ready, turn = self._ready, self._turn
+        # From the end backwards: the place in the turn, less the turn, is a negative index into ``once``.
         return ready[at] if at < len(ready) else ready[(at - len(ready)) % turn - turn]
 
     def __iter__(self) -> Iterator[bytes | None]:

@@ -25,6 +25,7 @@ from rtcprobe.audio.opus_packet import is_dtx
 __all__ = ["RedEncoder"]
 
 _MAX_PACKET_BYTES = 1200  # ``kAudioMaxRtpPacketLen``
+# Ten bits of length.
 _MAX_COPY_BYTES = 1023
 # RFC 2198, section 3: 14 bits of timestamp offset (341 ms at 48 kHz), 10 of length; four bytes of header a copy.
 _MAX_OFFSET_SAMPLES = (1 << 14) - 1

@@ -13,8 +13,9 @@ Rules:
     2. Whatever else is asked for (another payload, concealment, in-band redundancy) is decoded for real, from the state
        the decoder would have by then.
     3. Where nobody ever asks it to conceal (NetEQ without DTX and in-band redundancy does not), a real decoder is taken
-       for the one of the programme as soon as it sounds alike and differs in what is for concealment alone. What it
-       decodes from there on is the same to the bit; what it would conceal, which nobody asks, is not.
+       for the one of the programme as soon as it sounds alike and differs in what is for concealment alone, and so is
+       one round of the programme for the next. What is decoded from there on is the same to the bit; what would be
+       concealed, which nobody asks, is not.
     4. Only the first ``MOST_FRAMES`` are kept, for they cost memory; what follows is decoded as ever.
 
 That libopus' decoder may be copied as memory: ``opus_decoder_get_size`` in ``opus.h``.
@@ -50,6 +51,8 @@ libopus' ``silk/structs.h``): slow averages, which forget a gap some 25 frames l
 _LONGEST_GAP: Final = 250
 """How many frames ahead the programme is searched for a payload that is not the next: 5 s of 20 ms."""
 
+_State = tuple[bytes, ...]
+
 
 class Rehearsal:
     """The sound of ``payloads`` without any loss, decoded as far as it was asked for.
@@ -59,25 +62,30 @@ class Rehearsal:
 
     def __init__(self, payloads: Sequence[bytes], *, once: int = 0, turn: int = 0) -> None:
         self.payloads = payloads[:MOST_FRAMES]
+        # States are kept at every second place: with an odd turn no two of them would be a turn apart.
         self._once, self._turn = once, turn if turn % _EVERY == 0 else 0
         self._again: int | None = None  # from this place on all is as it was a turn before
+        self._conceals = False  # whether anybody may ask it to: then only equal states will do
         self._decoder = OpusDecoder()
         self._sound: list[Pcm] = []
         self._whole: Pcm = np.zeros(0, dtype=np.float32)  # what those are parts of, where all are of one length
-        self._pieces: dict[bytes, bytes] = {}
-        self._states = [self._in_pieces(self._decoder.state())]
+        self._states = [_in_pieces(self._decoder.state(), ())]
 
     def decoder(self, *, conceals: bool = True) -> RehearsedDecoder:
         """Return a decoder at the beginning of its stream; ``conceals``: it may be asked to (rule 3)."""
+        if conceals and not self._conceals:
+            self._conceals, self._again = True, None  # the round ends later: decoding goes on where it stopped
         return RehearsedDecoder(self, conceals=conceals)
 
     def sound(self, place: int) -> Pcm:
         """Return the samples of the payload at ``place``, read-only, shape (samples,)."""
         sound = self._sound
+        # Once the states of two rounds are equal, all that is to come is known, and nothing is decoded any
+        # more.
         while len(sound) <= place and self._again is None:
             sound.append(self._kept(self._decoder.decode(self.payloads[len(sound)])))
             if len(sound) % _EVERY == 0:
-                self._states.append(self._in_pieces(self._decoder.state()))
+                self._states.append(_in_pieces(self._decoder.state(), self._states[-1]))
                 self._look_back(len(sound))
         return sound[self._at(place)]
 
@@ -98,10 +106,6 @@ class Rehearsal:
             return len(known)
         return next((at for at, two in enumerate(zip(known, payloads, strict=False)) if two[0] != two[1]), len(known))
 
-    def _in_pieces(self, state: bytes) -> tuple[bytes, ...]:
-        pieces = [state[begin : begin + _PIECE_BYTES] for begin in range(0, len(state), _PIECE_BYTES)]
-        return tuple(self._pieces.setdefault(piece, piece) for piece in pieces)
-
     def _at(self, place: int) -> int:
         """Return where the sound of the payload at ``place`` is kept."""
         place = self.folded(place)
@@ -113,11 +117,13 @@ class Rehearsal:
         if not sound:
             self._whole = np.empty(len(self.payloads) * size, dtype=np.float32)
         elif size != len(sound[0]):
+            # Packets of several lengths: there is no one array to cut from, and never will be.
             self._whole = self._whole[:0]
         if len(self._whole):
             begin = len(sound) * size
             self._whole[begin : begin + size] = pcm
             pcm = self._whole[begin : begin + size]
+        # It is handed out to every call; one that wrote to it would change the others.
         pcm.flags.writeable = False
         return pcm
 
@@ -131,8 +137,13 @@ class Rehearsal:
         """Note whether the state before ``place`` is what it was a turn before."""
         if not self._turn or self._again is not None or place < self._once:
             return
-        enough = len(self.payloads) >= place + self._turn + _LONGEST_GAP
-        if enough and self._states[-1] == self._states[-1 - self._turn // _EVERY]:
+        # ``find`` looks that far ahead: folded onto the first round, it must not run off the end of what is
+        # kept.
+        if len(self.payloads) < place + self._turn + _LONGEST_GAP:
+            return
+        latest, earlier = self._states[-1], b"".join(self._states[-1 - self._turn // _EVERY])
+        same = np.array_equal(self._sound[-1], self._sound[-1 - self._turn])
+        if same and _alike(latest, earlier, conceals=self._conceals):
             self._again = place
 
     def decoder_before(self, place: int) -> OpusDecoder:
@@ -155,15 +166,12 @@ class Rehearsal:
         """
         if place % _EVERY or place >= len(self.payloads):
             return False
-        same = np.array_equal(self.sound(place - 1), sound)
+        if not np.array_equal(self.sound(place - 1), sound):
+            return False  # as its state is not either: the sound made last is in it
         place = self.folded(place)
         if self._again is not None and place > self._again:
             place -= self._turn
-        kept, state = b"".join(self._states[place // _EVERY]), decoder.state()
-        if kept == state or conceals or not same:
-            return kept == state
-        apart = np.flatnonzero(np.frombuffer(kept, dtype=np.uint8) != np.frombuffer(state, dtype=np.uint8))
-        return bool(apart[-1] - apart[0] < _SPAN_BYTES)
+        return _alike(self._states[place // _EVERY], decoder.state(), conceals=conceals)
 
     def find(self, payload: bytes, place: int) -> int | None:
         """Return where ``payload`` comes next from ``place`` on; None where that would be far away."""
@@ -171,6 +179,23 @@ class Rehearsal:
             return self.payloads.index(payload, place, place + _LONGEST_GAP)
         except ValueError:
             return None
+
+
+def _in_pieces(state: bytes, like: _State) -> _State:
+    """Return ``state`` in pieces, those that are equal to the ones of ``like`` being the very same."""
+    pieces = [state[begin : begin + _PIECE_BYTES] for begin in range(0, len(state), _PIECE_BYTES)]
+    return tuple(old if old == new else new for new, old in zip(pieces, like, strict=True)) if like else tuple(pieces)
+
+
+def _alike(kept: _State, state: bytes, *, conceals: bool) -> bool:
+    """Return whether two states are equal, or will decode alike where nobody ``conceals`` (rule 3).
+
+    That both made the same of the last payload, whoever asks has to know.
+    """
+    apart = np.frombuffer(b"".join(kept), dtype=np.uint8) != np.frombuffer(state, dtype=np.uint8)
+    first = int(apart.argmax())
+    # Should more differ than lies close together, the real decoder goes on: that is slower, never wrong.
+    return not (apart[first] and (conceals or apart[first + _SPAN_BYTES :].any()))
 
 
 class RehearsedDecoder:
@@ -195,8 +220,12 @@ class RehearsedDecoder:
             if known:
                 self._place = rehearsal.folded(place + 1)
                 return rehearsal.sound(place)
+            # Something else came than the programme: from here on a real decoder, with the state that it
+            # would have by now.
             self._real = rehearsal.decoder_before(place)
         sound = self._real.decode(payload)
+        # A packet was lost, and this is a later one. Whether sound and state are the programme's again by
+        # then is looked at where a state is kept; until they are, every packet is decoded.
         found = place if known else rehearsal.find(payload, place)
         if found is not None:
             if rehearsal.is_state_before(found + 1, self._real, sound, conceals=self._conceals):
@@ -207,7 +236,7 @@ class RehearsedDecoder:
     def decode_many(self, payloads: Sequence[bytes]) -> tuple[Pcm, int]:
         """Return the samples of packets in a row, up to the first that is empty or damaged, and of how many."""
         rehearsal, at = self._rehearsal, 0
-        parts: list[Pcm] = [np.zeros(0, dtype=np.float32)]
+        parts: list[Pcm] = []
         try:
             while at < len(payloads):
                 if self._real is None and (count := rehearsal.alike(self._place, payloads[at:])):
@@ -219,7 +248,9 @@ class RehearsedDecoder:
                 at += count
         except ValueError:
             pass  # those before it are good
-        return np.concatenate(parts), at
+        if len(parts) == 1:  # as nearly always: a minute of sound is not copied once more
+            return parts[0], at
+        return np.concatenate([np.zeros(0, dtype=np.float32), *parts]), at
 
     def decode_fec(self, payload: bytes, samples: int) -> Pcm:
         """Return the ``samples`` before ``payload`` from its in-band redundancy; without any, concealment.

@@ -16,6 +16,8 @@ from rtcprobe.audio.pcm import Pcm
 
 __all__ = ["resampled"]
 
+# Both are ``resample_poly``'s own (its default window is Kaiser's with β = 5, ten periods of the slower rate
+# each way).
 _ZERO_CROSSINGS = 10
 _KAISER_BETA = 5.0
 
@@ -28,6 +30,8 @@ def resampled(pcm: Pcm, from_hz: int, to_hz: int) -> Pcm:
         return pcm
     half = _ZERO_CROSSINGS * max(up, down)
     sinc = np.sinc(np.arange(-half, half + 1) / max(up, down)) * np.kaiser(2 * half + 1, _KAISER_BETA)
+    # Gain ``up`` makes good for the zeros that lie between samples on the finer grid; the zeros behind let
+    # every phase have as many taps.
     taps = np.append(sinc * up / sinc.sum(), np.zeros(up))
     reach = 2 * half // up + 1
     heard = sliding_window_view(np.concatenate((np.zeros(reach), pcm, np.zeros(half // up + 1))), reach)

@@ -63,7 +63,9 @@ def intelligibility(original: Pcm, heard: Pcm) -> Intelligibility | None:
         return None
     power = np.einsum("ij,ij->i", clean, clean)
     loud = power > power.max() * 10 ** (-_RANGE_DB / 10)
+    # By the original's loud frames in both: what is added to its pauses does not count, as in the papers.
     x, y = (_envelopes(_added(each[loud])) for each in (clean, noisy))
+    # Frames that were left out may leave less than a segment of what seemed long enough.
     if len(x) < _SEGMENT:
         return None
     x, y = (np.lib.stride_tricks.sliding_window_view(each, _SEGMENT, axis=0) for each in (x, y))  # segment, band, frame
@@ -132,6 +134,7 @@ def _filters() -> _Array:
 
 @lru_cache(maxsize=1)
 def _window() -> _Array:
+    # Without its zeros at both ends, as MATLAB's ``hanning`` is, which the authors used; numpy's has them.
     return np.hanning(_FRAME + 2)[1:-1].astype(np.float32)
 
 

@@ -43,6 +43,9 @@ GRAIN_SAMPLES = 48
 GATE_DB = 15.0
 """White noise of a wideband codec stays below +6 dB of its mean in 1 ms with a probability of 1 − 10⁻¹²; 15 dB keep
 what is not white out as well, and every vowel of a voice 20 dB above its room in."""
+# An edge is sought lower than the gate, where noise may be now and then, because it is sought beside what is
+# a voice already. Echo and tail are rule 5's: what a codec smears lies 25 to 40 dB below, and decays slower
+# than it builds up.
 EDGE_DB = 6.0
 ECHO_DB = 25.0
 TAIL_DB = 30.0
@@ -78,6 +81,8 @@ def voiced_spans(
 
     ``look_ahead_samples`` is taken off both ends of each: they are then samples of what was encoded.
     """
+    # From loud to exact: stretches at the edge's level, kept if anything in them reaches the gate and they
+    # are no steady noise; then each end is moved to the first and last block that is no echo.
     levels = _levels_db(pcm)
     if not len(levels):
         return []
@@ -94,6 +99,8 @@ def voiced_spans(
         begin, end = first + int(begins[first:last].argmax()), last - int(ends[first:last][::-1].argmax())
         if merged and begin - merged[-1][1] < merge_s * 1e3:
             merged[-1][1] = end
+            # Milliseconds that sound, not those between: a click and its echo a while later are no voice of
+            # that length.
             merged[-1][2] += int(edge[begin:end].sum())
         else:
             merged.append([begin, end, int(edge[begin:end].sum())])
@@ -121,6 +128,8 @@ class VoiceGate:
         level_db = _db(float(np.dot(block, block)) / max(1, len(block)))
         self._chunk_db = min(self._chunk_db, level_db)
         self._blocks += 1
+        # By the minimum of what was heard so far: at its first word there is no floor yet but that word's own
+        # level, and the gate stays shut until something 15 dB quieter was heard.
         floor_db = min(self._before_db, self._chunk_db)
         if self._blocks * 10 >= _CHUNK_MS:
             self._chunks.append(self._chunk_db)
@@ -151,6 +160,8 @@ def active_speech_level(pcm: Pcm) -> tuple[float, float]:
         distance_db = level_db - 20 * math.log10(threshold) - _P56_MARGIN_DB
         if distance_db <= 0.0:
             if above is not None:
+                # The level where the distance is nought lies between this threshold and the one below: linear
+                # between the two.
                 share = above[1] / (above[1] - distance_db)
                 level_db = above[0] + share * (level_db - above[0])
             return level_db, min(1.0, 10 ** ((long_db - level_db) / 10))
@@ -159,6 +170,8 @@ def active_speech_level(pcm: Pcm) -> tuple[float, float]:
     return level_db, min(1.0, 10 ** ((long_db - level_db) / 10))
 
 
+# P.56 clause 6: time constant, hangover, margin; thresholds from half of full scale down, each half of the
+# one above, so 6 dB apart.
 _P56_TIME_S = 0.030
 _P56_HANGOVER_S = 0.200
 _P56_MARGIN_DB = 15.9
@@ -168,6 +181,7 @@ _P56_THRESHOLDS: Sequence[float] = tuple(2.0**-power for power in range(20, 0, -
 def _envelope(pcm: Pcm) -> npt.NDArray[np.float64]:
     """Return P.56's envelope at every millisecond: it asks for 694 Hz at the least, and the sound's mean is enough."""
     whole = np.pad(np.abs(pcm), (0, -len(pcm) % GRAIN_SAMPLES)).reshape(-1, GRAIN_SAMPLES)
+    # Both poles as P.56 writes them, at a millisecond a step: g = exp(-1 / (f T)) with f = 1000 Hz.
     keep = math.exp(-1e-3 / _P56_TIME_S)
     once = twice = 0.0
     envelope = []
@@ -227,6 +241,7 @@ def _steady(levels_db: npt.NDArray[np.float64]) -> bool:
     """Return whether a stretch (``_STEADY_MS`` at least) has the steady level of noise, a voice's edges left out."""
     power = 10 ** (levels_db[: len(levels_db) // _SMOOTH_MS * _SMOOTH_MS] / 10)
     mean = np.sort(power.reshape(-1, _SMOOTH_MS).mean(axis=1))
+    # The loudest and the quietest eighth do not count: a noise that begins and ends has two edges of its own.
     edge = len(mean) // 8
     return bool(10 * math.log10(mean[-1 - edge] / mean[edge]) < _STEADY_DB)
 

@@ -32,6 +32,8 @@ def read_wav(path: Path) -> Pcm:
     Raises:
         BadInputError: unreadable, not such a WAV file, or without samples.
     """
+    # The standard library's ``wave`` reads no floating point, nor before Python 3.12 the extensible form of
+    # the header.
     from scipy.io import wavfile  # noqa: PLC0415 - a fifth of a second that calls without WAVs should not pay
 
     try:
@@ -49,6 +51,7 @@ def read_wav(path: Path) -> Pcm:
         raise BadInputError(f"{path} has a sample rate of {rate_hz} Hz", "give 4 kHz to 768 kHz")
     mono = _full_scale(raw)
     if mono.ndim == 2:
+        # The mean, not the sum: two equal channels must not clip.
         mono = mono.mean(axis=1, dtype=np.float32)
     return resampled(mono, rate_hz, SAMPLE_RATE_HZ)
 
@@ -107,5 +110,6 @@ def _full_scale(raw: npt.NDArray[np.generic]) -> Pcm:
     if raw.dtype == np.uint8:
         return (raw.astype(np.float32) - 128.0) / np.float32(128.0)
     if np.issubdtype(raw.dtype, np.integer):
+        # 24-bit samples come as 32 bits from scipy, shifted up: full scale is that of the wider type.
         return raw.astype(np.float32) / np.float32(2.0 ** (8 * raw.dtype.itemsize - 1))
     return raw.astype(np.float32)

@@ -40,9 +40,12 @@ _PROCESS_S: Final = 0.025
 """libwebrtc ``call/rtp_transport_controller_send.cc``: the controller's own clock."""
 _HEADERS_BYTES: Final = 28  # IPv4 and UDP
 _TAG_BYTES: Final = 10  # of SRTP: the estimate is of the rest, as libwebrtc counts
+# The pacer is looked at again no sooner than this after a look. What it lets out at once it has let out by then; a
+# timer at the same instant would keep virtual time from passing, which its loop takes for a program that spins.
 _SOON_S: Final = 1e-6
 _PIECES: Final = b"\x90\x80", b"\x80\x80"
 """VP8's descriptor, X with I alone: S where a frame begins. Source: RFC 7741 §4.2."""
+# The long PictureID has 15 bits, after the bit M that says so (0x8000 in ``_cut``). RFC 7741 §4.2.
 _PICTURE_IDS: Final = 1 << 15
 
 
@@ -103,7 +106,9 @@ class AdaptiveSender:
         self.controller = controller_of(control)
         self.seconds: list[Second] = []
         self._network, self._loop = network, asyncio.get_running_loop()
+        # ``chance`` is a uniform double, which has 53 bits: all of them go into the seed.
         rng = np.random.default_rng(int(chance * 2**53))
+        # Who goes by the receiver's estimate alone is stock aiortc: it knows no other size than the camera's.
         stock = self.controller.feedback_kind == "remb"
         self.encoder = Encoder(frame_noise(rng), max_bps, scales=not stock)
         self.pacer = Pacer(self._leave)
@@ -130,9 +135,13 @@ class AdaptiveSender:
             self.encoder.ask_key()
         self._intake.frame = []
         self._sender.frame(now_s)
+        # The ladder's step decides how much this stream may take at most. GoogCC probes up to that total and no
+        # farther, so it is told with the frame that changed it, as libwebrtc's allocator tells it.
         if self.encoder.place != self._place and isinstance(self.controller, GoogCc):
             self.controller.set_total(self.encoder.max_bps + VOICE_BPS, now_s)
         self._place = self.encoder.place
+        # Payloads come back one by one through ``offer_picture``, in this very
+        # order: the reel cuts the frame into as many.
         self._due += self._intake.frame
         return (self._intake.frame, self._place) if self._intake.frame else None
 
@@ -197,6 +206,8 @@ class AdaptiveSender:
         if self._over:
             return
         size_bytes = len(waiting.data) + _HEADERS_BYTES + _TAG_BYTES
+        # What it will be on the wire: the pacer's budget is in bytes of the
+        # line. The controller is told of it less the tag.
         self.pacer.put(kind, waiting, size_bytes, self._network.now_s())
         self._wake()
         if self._broken is not None:
@@ -208,6 +219,7 @@ class AdaptiveSender:
         assert path is not None
         now_s = self._network.now_s()
         data = path.padding(size_bytes) if waiting is None else waiting.data
+        # Padding is copies of what left before: where nothing is kept yet there is nothing to fill up with.
         if data is None or self._broken is not None:
             return
         try:
@@ -216,12 +228,15 @@ class AdaptiveSender:
             self._broken = error
             return
         size_bytes = len(data) + _HEADERS_BYTES + _TAG_BYTES
+        # No number, no feedback: the other side did not agree to transport-wide
+        # numbering, and the controller lives on reports.
         if number is not None:
             self.controller.sent(number, size_bytes - _TAG_BYTES, now_s, cluster)
         if waiting is None or waiting.packet is None:
             return
         self._sender.left(waiting.kind, waiting.packet, size_bytes, now_s)
         if waiting.kind == "video":
+            # Kept from when it left, not from when it was made: what the pacer still holds cannot be asked for.
             path.left(waiting.packet.number, data)
         else:
             self._repair_bytes += size_bytes
@@ -231,6 +246,8 @@ class AdaptiveSender:
         now_s = self._network.now_s()
         self.controller.process(now_s)
         self._adopt()
+        # The nearest turn of 25 ms to a whole second after the last note; the
+        # half turn keeps rounding from making it 1.025 s.
         if not self.seconds or now_s >= self.seconds[-1].at_s + 1.0 - _PROCESS_S / 2:
             self._note(now_s)
 
@@ -242,6 +259,8 @@ class AdaptiveSender:
 
     def _on_rtt(self) -> None:
         self._after("rtt", 1.0, self._on_rtt)
+        # libwebrtc's history learns the RTT, within which it sends nothing again twice, once a second and from reports
+        # no older than that (``kRttUpdateInterval``, ``modules/rtp_rtcp/source/rtp_rtcp_impl2.cc``).
         if self._network.now_s() - self._told_rtt_s < 1.0:
             self._sender.repeat_rtt_s = self._sender.rtt_s
 
@@ -259,6 +278,7 @@ class AdaptiveSender:
         if next_s == float("inf") or self._over:
             return
         at_s = self._network.epoch_s + max(next_s, self._network.now_s())
+        # A timer that is due sooner will look again by itself: one timer at a time, the earliest wanted.
         if due is not None and not due.cancelled() and due.when() <= at_s:
             return
         if due is not None:
@@ -268,6 +288,7 @@ class AdaptiveSender:
     def _on_pacer(self) -> None:
         del self._timers["pacer"]
         now_s = self._network.now_s()
+        # A nanosecond is the virtual clock's step: what is due at this instant must not be missed by rounding.
         if self.pacer.next_s <= now_s + 1e-9:
             self.pacer.process(now_s)
         next_s = self.pacer.next_s
@@ -302,6 +323,7 @@ class AdaptiveReel(Reel):
         if made is None:
             return []
         packets, rung = made
+        # Where a picture leads back to: the last key frame, which the viewer must have decoded to read this one.
         since = self._since = index if packets[0].key or self._since is None else self._since
         place = self.places[index] = Place(since, index)
         size_bytes = sum(packet.size_bytes - OVERHEAD_BYTES for packet in packets)
@@ -324,6 +346,8 @@ def adapted(reel: Reel, seen: Seen, places: Mapping[int, Place]) -> dict[str, fl
     ]
     if not shown:
         return {}
+    # A stretch begins with the first smaller picture and ends with the first whole one after it: until then the viewer
+    # looks at the smaller one, so the time of that whole picture is what closes it.
     longest_s, since_s = 0.0, None
     for at_s, whole in shown:
         since_s = (at_s if since_s is None else since_s) if not whole or since_s is not None else None

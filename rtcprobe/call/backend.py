@@ -49,12 +49,15 @@ class NetStream(httpcore.AsyncNetworkStream):
         """Reach the server; marks ``dns`` and ``tcp``."""
         exchange = EXCHANGE.get()
         self._what = exchange.what
+        # Set before anything is sent: a look-up that never ends has to be named as what is waited for.
         exchange.phase = "dns" if needs_dns(host) else "tcp"
 
         def mark(milestone: str) -> None:
             exchange.marks[milestone] = self._line.network.now_s()
             exchange.phase = "tcp"
 
+        # Asked anew each time: connections are reused, and what was resent
+        # belongs to the exchange that was under way then.
         self._base = self._stream = await dial(self._line, host, port, mark=mark, what=lambda: self._what)
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002, ASYNC109 - httpcore's
@@ -87,6 +90,8 @@ class NetStream(httpcore.AsyncNetworkStream):
         timeout: float | None = None,  # noqa: ARG002, ASYNC109 - httpcore's
     ) -> NetStream:
         """Shake hands, unless that was done ahead; marks ``tls``."""
+        # ``HttpClient.open`` has done TCP and TLS ahead of the join; the pool,
+        # which thinks the connection new, asks once more.
         if self._stream is not self._base:
             return self
         exchange = EXCHANGE.get()
@@ -97,8 +102,12 @@ class NetStream(httpcore.AsyncNetworkStream):
                 ssl_context=ssl_context,
                 hostname=(server_hostname or "").strip("[]"),
                 server_side=False,
+                # Servers of the web end TCP without close_notify (RFC 8446 §6.1 demands one): an end of stream is no
+                # error here, and HTTP's own framing tells a body that was cut.
                 standard_compatible=False,
             )
+        # Also when a timeout cancels the handshake: nobody else knows of this
+        # stream yet, so nobody else would close it.
         except BaseException:
             await self.aclose()
             raise
@@ -113,6 +122,8 @@ class NetStream(httpcore.AsyncNetworkStream):
         if info == "is_readable":
             if isinstance(self._base, ShapedStream):
                 return self._base.readable
+            # On the real clock without a link a plain socket lies below: an idle one that is readable has the server's
+            # FIN (or bytes that nobody asked for) in it, and must not be used again.
             plain = self._base.extra(SocketAttribute.raw_socket)  # noqa: S610 - no Django
             return bool(select.select([plain], [], [], 0)[0])
         return None

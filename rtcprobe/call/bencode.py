@@ -29,6 +29,7 @@ DEEPEST: Final = 16
 # integer = "i" ( "0" / [ "-" ] nonzero *digit ) "e" ; no leading zeros, no minus zero (BEP 3); 19 digits are 64 bits
 # string  = length ":" that many bytes
 _INTEGER = re.compile(rb"i(0|-?[1-9][0-9]{0,18})e")
+# length  = "0" / nonzero *digit, nine digits at most: a datagram of UDP is shorter than 65,536 bytes.
 _LENGTH = re.compile(rb"(0|[1-9][0-9]{0,8}):")
 
 
@@ -69,6 +70,7 @@ def _read(written: bytes, at: int, depth: int) -> tuple[Value, int]:
     if kind == b"l":
         return _read_list(written, at + 1, depth)
     if kind == b"d":
+        # A dictionary is a list of keys and values by turns, as far as reading goes.
         flat, end = _read_list(written, at + 1, depth)
         keys, values = flat[::2], flat[1::2]
         if len(keys) != len(values):
@@ -79,6 +81,7 @@ def _read(written: bytes, at: int, depth: int) -> tuple[Value, int]:
 
 def _read_list(written: bytes, at: int, depth: int) -> tuple[list[Value], int]:
     values: list[Value] = []
+    # At the end of what came the slice is empty, which no kind begins with: ``_read_string`` refuses it, so this ends.
     while written[at : at + 1] != b"e":
         value, at = _read(written, at, depth + 1)
         values.append(value)

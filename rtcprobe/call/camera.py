@@ -1,27 +1,24 @@
-"""A camera in a call: the film it shows, and who watches what the other side shows."""
+"""A camera in a call: the film it shows, and how it watches what the other side shows (``watching``)."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rtcprobe.call.camera_track import CameraTrack
-from rtcprobe.call.peer import Peer
 from rtcprobe.call.transceiver import Media, PictureWanted
 from rtcprobe.call.watching import Watching
-from rtcprobe.hearing.screen import Screen
-from rtcprobe.picture.film import Film, Reel, codec_name
+from rtcprobe.picture.film import Film, Reel
 from rtcprobe.picture.ladder import Ladder
-from rtcprobe.recording import CameVideo
+from rtcprobe.picture.settings import SDP_NAMES
 from rtcprobe.runtime.network import Network
 from rtcprobe.runtime.pacing_seam import PACE_FACTOR
 
 if TYPE_CHECKING:  # an encoder's model and a whole congestion control, which few calls have
     from rtcprobe.call.adaptive import AdaptiveSender
 
-__all__ = ["Camera", "came_video", "first_pictures", "watched_on"]
+__all__ = ["Camera"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +48,8 @@ class Camera:
 
         ``before`` is what it sent over a connection before this one: it goes on where it is by then.
         """
+        # A reel remembers what every frame sent refers back to: whoever watches
+        # over the next connection needs it still.
         reel = before.film if before is not None and isinstance(before.film, Reel) else None
         adapts = None
         if isinstance(self.film, Ladder):
@@ -61,6 +60,7 @@ class Camera:
         elif reel is None:
             reel = Reel(self.film, self.count)
         track = CameraTrack(reel, phase_s=phase * reel.frame_s, network=network, may_show=may_show, before=before)
+        # Of what the encoder was set to: 2.5 times that is what a sender of libwebrtc's with this target would pace at.
         pacing_bps = PACE_FACTOR * self.film.settings.bitrate_bps
         return replace(self.watched(), track=track, media=media, pacing_bps=pacing_bps, adapts=adapts)
 
@@ -79,31 +79,9 @@ class Camera:
         return PictureWanted(
             track=None,
             media="recvonly",
-            codec=codec_name(codec),
+            codec=SDP_NAMES[codec],
             remb=self.remb,
             watch=lambda feedback, network: Watching(
                 self.policy, codec, nack=self.nack, feedback=feedback, network=network
             ),
         )
-
-
-def first_pictures(peer: Peer) -> Iterator[asyncio.Event]:
-    """Yield what is set when ``peer`` has shown the first picture of each section that somebody watches."""
-    for picture in peer.pictures:
-        if isinstance(picture.watcher, Watching):
-            yield picture.watcher.first_picture
-
-
-def came_video(peer: Peer, *, forwarded: bool) -> CameVideo | None:
-    """Return what came of the other side's picture; None where none was agreed on."""
-    for picture in peer.pictures:
-        came = peer.came_video(picture, forwarded=forwarded, there_and_back=False)
-        watcher = picture.watcher
-        return replace(came, round_trips=watcher.screen.round_trips) if isinstance(watcher, Watching) else came
-    return None
-
-
-def watched_on(peer: Peer) -> Screen | None:
-    """Return what ``peer`` watched the other side's picture on, once it is over; None where it watched none."""
-    watcher = next((picture.watcher for picture in peer.pictures), None)
-    return watcher.screen if isinstance(watcher, Watching) else None

@@ -21,13 +21,11 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from rtcprobe.call.track import EncodedTrack
+from rtcprobe.picture.settings import VIDEO_HZ
 from rtcprobe.runtime.network import Network
 from rtcprobe.ways import Medium
 
-__all__ = ["VIDEO_CLOCK_HZ", "CameraTrack", "Film"]
-
-VIDEO_CLOCK_HZ = 90_000
-"""RTP clock of pictures. Source: RFC 7741 §4.1 (VP8), RFC 6184 §5.1 (H.264)."""
+__all__ = ["CameraTrack", "Film"]
 
 
 class Film(Protocol):
@@ -60,7 +58,7 @@ class CameraTrack(EncodedTrack):
 
     kind = "video"
     medium: Medium = "video"
-    clock_hz = VIDEO_CLOCK_HZ
+    clock_hz = VIDEO_HZ
 
     def __init__(
         self,
@@ -97,6 +95,8 @@ class CameraTrack(EncodedTrack):
 
     def _begin(self, now_s: float) -> tuple[float, int]:
         before = self.before
+        # Several connections may have been made before one carried anything, as
+        # where a party left while it was joining.
         while before is not None and before.started_s is None:  # over that connection nothing was ever sent
             before = before.before
         if before is not None and before.started_s is not None:

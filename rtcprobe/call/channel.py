@@ -83,9 +83,13 @@ class Channel:
             self.finished.set()
             return
         if plan.priority is not None:
+            # Priorities are weights between the streams of one association
+            # (``runtime.fair``): the transport's to know, not the channel's.
             scheduled(sctp_transport(connection), {self.side: plan.priority})
         self._channel = opened(connection, self.side, plan)
         self._channel.on("open", self._opened)
+        # A connection that starts over (``Connecting.start_over``) opens its
+        # channel once more; the messages go on as they are.
         if self._task is None:
             self._task = asyncio.ensure_future(self._send_all())
 
@@ -125,6 +129,8 @@ class Channel:
     def said(self) -> SaidMessages:
         """Return what was sent so far."""
         messages = self._messages
+        # A channel that never opened still owed its messages: a run that says
+        # nothing of them would look like one that lost none.
         if self._opened_s is None and self.may_send.is_set():
             messages = [*messages, *self._never_sent()]
         if self._alone_s is not None:
@@ -157,9 +163,11 @@ class Channel:
         await self.may_send.wait()
         plan = self.wanted.plan
         assert plan is not None
+        # Both kinds may be in one plan; each has a time of its own to begin, so neither waits for the other.
         by_rate = asyncio.ensure_future(self._send_by_rate())
         try:
             for due in plan.listed:
+                # What was due before this party could send is not owed (rule 1), nor what comes after the talk is over.
                 if self._let_s <= self._begun_s + due.at_s and due.at_s < self.wanted.lasts_s:
                     await self._until(self._begun_s + due.at_s)
                     self._post(self._begun_s + due.at_s, due.size_bytes)
@@ -173,6 +181,7 @@ class Channel:
             return
         await self._is_open.wait()
         assert self._opened_s is not None
+        # Whichever is later: permission to send, or a channel to send on.
         from_s = max(self._let_s, self._opened_s)
         for due in self.wanted.by_rate:
             if from_s + due.at_s - self._begun_s >= self.wanted.lasts_s:
@@ -190,6 +199,8 @@ class Channel:
         ]
 
     def _post(self, due_s: float, size_bytes: int) -> None:
+        # A number is given when a message is due, not when it is sent: what
+        # waits or is refused has one too, and is counted.
         number = self.first + len(self._messages)
         self._messages.append(Posted(number, due_s, size_bytes, None))
         if self._opened_s is None:
@@ -204,6 +215,8 @@ class Channel:
         posted = self._messages[place]
         try:
             self._channel.send(self._wrapped(write_message(number, posted.size_bytes)))
+        # aiortc raises this for a channel that is closing or closed, and ValueError for a message larger than the other
+        # side's ``max-message-size`` (RFC 8841 §6).
         except InvalidStateError:
             self._messages[place] = posted._replace(fault="the channel had closed")
         except ValueError as error:
@@ -249,6 +262,7 @@ def opened(connection: RTCPeerConnection, writer: str, plan: MessagePlan) -> RTC
         writer,
         ordered=plan.ordered,
         maxRetransmits=plan.max_retransmits,
+        # Milliseconds, whole ones: PR-SCTP's lifetime as the DCEP message carries it (RFC 8832 §5.1).
         maxPacketLifeTime=None if plan.max_lifetime_s is None else round(plan.max_lifetime_s * 1e3),
     )
 
@@ -285,12 +299,16 @@ async def drained(ends: Sequence[ChannelEnd], between: Sequence[Carries] = ()) -
     """
     loop = asyncio.get_running_loop()
     lasts_s = max((each.channel.wanted.lasts_s for each in ends), default=0.0)
+    # The first limit is for those who never finish; it is drawn in once everybody has sent all, so that a call of an
+    # hour whose messages end early does not wait for an hour.
     until_s = loop.time() + lasts_s + _PATIENCE_S
     while loop.time() < until_s:
         there = [each for each in ends if not each.ended.is_set()]
         if all(each.channel.finished.is_set() for each in there):
             until_s = min(until_s, loop.time() + _PATIENCE_S)
             carriers = (*between, *(carrier for each in there for carrier in (each.channel, each.server)))
+            # Nothing left to wait for: all paths have ended, or nothing is
+            # unacknowledged on any leg, the servers' own among them.
             if not (there and any(each is not None and each.busy for each in carriers)):
                 return
         await asyncio.sleep(_LOOK_S)

@@ -12,6 +12,8 @@ from rtcprobe.call.section import Transport, values
 
 __all__ = ["channel_section"]
 
+# What browsers, aiortc and Janus announce, and what Chromium meant before there was the attribute (``a=sctpmap:5000``).
+# The association goes through DTLS: the number names no port of the machine.
 _USUAL_PORT: Final = "5000"
 
 
@@ -36,4 +38,6 @@ def channel_section(section: Sequence[str], own: Sequence[str], others: Sequence
 
 def _number(section: Sequence[str], name: str) -> str:
     value = next(values(section, name), "")
+    # Digits of Unicode pass ``isdigit`` and mean nothing in SDP; nine of ASCII's hold any port and any 32-bit size but
+    # those above 999,999,999, which no message of ours comes near.
     return value if value.isascii() and value.isdigit() and len(value) < 10 else ""

@@ -37,6 +37,7 @@ class Claims:
 
     def open(self, connection: RTCPeerConnection) -> None:
         """Put the section into ``connection``; once more where it starts over."""
+        # The offer needs a section of data channels at all, or an agent that opens one itself has nowhere to do so.
         channel = connection.createDataChannel(self._label)
         channel.on("open", self._opened)
         channel.on("message", self._take)
@@ -52,5 +53,6 @@ class Claims:
     def _take(self, message: object) -> None:
         self.messages += 1
         deed = read_deed(message)
+        # What is no deed (audio events, deltas, pongs) is most of what comes: counted above, not kept.
         if deed is not None and len(self.came) < _MOST:
             self.came.append(Claim(self._network.now_s(), deed))

@@ -61,6 +61,7 @@ class Courier:
         """Put the section into ``connection``."""
         self.tap = SctpTap(sctp_transport(connection), self._network.now_s)
         connection.on("datachannel", self._listen)
+        # One association a leg carries all channels there, so the weights of all who write are set at once.
         levels = {writer: plan.priority for writer, plan in self._sends.items() if plan.priority is not None}
         if levels:
             scheduled(sctp_transport(connection), levels)
@@ -119,13 +120,17 @@ class _Outgoing:
     def send(self, data: str | bytes) -> None:
         """Send a message, or keep it until that can be; to who has left, nothing is sent."""
         if self.channel.readyState == "connecting":
+            # DTLS is up and the channel's OPEN is under way: the wait is of a round
+            # trip. Before that there is nobody to wait for.
             if self._connection.connectionState == "connected":
                 self._waiting.append(data)
             else:
+                # Only the last is noted: messages are numbered, so all before it were missed as well.
                 self.missed = read_message(data).number
             return
         try:
             self.channel.send(data)
+        # Closed between the look and the sending: its reader has left, and what it misses is not asked of it.
         except InvalidStateError:
             return
 

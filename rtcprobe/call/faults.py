@@ -128,6 +128,9 @@ def quoted(text: str) -> str:
 
 def printable(text: str, most: int = _QUOTE_LENGTH) -> str:
     """Return what a server said as one line of at most ``most`` characters, printable and without secrets (rule 1)."""
+    # More than is shown, as blanks are drawn together below, and a secret has to be there whole to be
+    # taken out; not all, as a stranger's page may be of any size. Categories C and Z are control
+    # characters (escapes of terminals) and separators.
     plain = "".join(" " if unicodedata.category(each)[0] in "CZ" else each for each in text[: 4 * most + 4096])
     line = " ".join(scrub(plain).split())
     return line if len(line) <= most else line[: most - 1] + "…"
@@ -144,6 +147,8 @@ def _explain(exchange: Exchange, error: BaseException) -> tuple[str, str]:  # no
         if known is not None:
             return f"the certificate of {exchange.host} {known[0]}", known[1]
         return f"the certificate of {exchange.host} is not valid, {quoted(error.verify_message)}", ""
+    # Whatever broke it: in a handshake a closed connection, a plain answer and
+    # an alert all mean that TLS did not come about.
     if exchange.phase == "tls":
         return _no_tls(exchange, error)
     if isinstance(error, httpcore.RemoteProtocolError):
@@ -165,9 +170,11 @@ def _no_stream(host: str, error: StreamError) -> tuple[str, str]:
 
 def _no_tls(exchange: Exchange, error: BaseException) -> tuple[str, str]:
     host = exchange.host
+    # OpenSSL read something that is no record of TLS: what a server answers in plain text.
     if isinstance(error, ssl.SSLError) and error.reason in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST"}:
         plain = "janus+ws://" if exchange.url.startswith("wss:") else "whip+whep+http://, sdp+http:// or janus+http://"
         return f"{host} does not speak TLS on this port", f"without TLS write {plain}, else correct the port"
+    # The end of the stream is an SSLError as well, whose reason ("unexpected eof") says less than the sentence below.
     if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError) and error.reason:
         return f"the TLS handshake with {host} failed, {quoted(error.reason.replace('_', ' ').lower())}", ""
     return f"{host} closed the connection in the TLS handshake", "does it speak TLS on this port?"
@@ -175,6 +182,7 @@ def _no_tls(exchange: Exchange, error: BaseException) -> tuple[str, str]:
 
 def _bad_answer(exchange: Exchange, reason: str) -> tuple[str, str]:
     closed = "the server closed the connection"
+    # httpcore raises h11's RemoteProtocolError with its text: that is all that tells these cases apart.
     if "without sending a response" in reason:
         plain = exchange.url.startswith(("http:", "ws:"))
         return f"{closed} without an answer", f"look into its log{', or does it want TLS' * plain}"
@@ -195,6 +203,8 @@ def _words(body: bytes) -> str:
             plain = json.loads(text)
         except (ValueError, RecursionError):
             plain = None
+        # Down one level at a time, as far as there are objects: {"error":
+        # {"message": ...}} is how OpenAI and others nest it.
         while isinstance(plain, dict):
             plain = next((plain[key] for key in _WORDS if isinstance(plain.get(key), (str, dict))), None)
         if isinstance(plain, str):
@@ -212,6 +222,8 @@ def without_markup(page: str) -> str:
         words.append(page[at:begin])
         end = begin
         for kind in ("script", "style"):
+            # A script that never ends is looked for once only: a page of nothing but
+            # "<script" would else be searched anew at each.
             if kind not in endless and low.startswith(kind, begin + 1):
                 end = low.find(f"</{kind}", begin)
                 if end < 0:

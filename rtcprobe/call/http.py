@@ -43,6 +43,7 @@ __all__ = ["MILESTONES", "Exchange", "HttpClient", "Limits", "Reply", "parse_url
 MILESTONES = ("dns", "tcp", "tls", "request_sent", "response_headers", "response_body")
 """What an exchange reaches, in this order; the first three on a new connection alone, ``tls`` over https alone."""
 
+# httpcore's trace events (its ``_async/http11.py``): names of HTTP/1.1 alone, for HTTP/2 is never offered to a server.
 _STARTED = {
     "http11.send_request_headers.started": "request_sent",
     "http11.receive_response_headers.started": "response_headers",
@@ -179,9 +180,11 @@ class HttpClient:
         exchange = self.begin(what, method, address)
         limit_s = self.limits.exchange_s if timeout_s is None else timeout_s
         try:
+            # One limit for all of it, redirects too: a join waits for the last answer, however many hops it took.
             async with asyncio.timeout(limit_s):
                 for _ in range(self.limits.redirects + 1):
                     reply = await self._once(exchange, request)
+                    # A 3xx that was hoped for is an answer: who asks for it wants to see it.
                     if reply.status not in REDIRECTS or reply.status in statuses:
                         return self._judged(reply, request, statuses, media_types)
                     request = redirected(request, exchange, reply.headers.get("location"))
@@ -287,6 +290,7 @@ class HttpClient:
             raise MeasurementError(f"{exchange}: the answer is compressed ({faults.quoted(encoding)}), unasked")
         body = bytearray()
         announced = headers.get("content-length", "")
+        # A length that is none counts as unknown: then the body is measured as it comes.
         size = int(announced) if announced.isascii() and announced.isdigit() else 0
         if size <= most:
             async for chunk in response.aiter_stream():
@@ -328,6 +332,7 @@ def tls_context(ca_file: Path | None = None) -> ssl.SSLContext:
     except OSError as error:
         raise BadInputError(f"the CA file {str(ca_file)!r} cannot be read", error.strerror or "") from None
     if ca_file is not None:
+        # ``create_default_context`` loads the machine's own only where no file is named.
         context.load_default_certs()
     context.load_verify_locations(cafile=certifi.where())
     return context

@@ -50,6 +50,7 @@ class JanusSession:
         self.on_gone: Callable[[str], None] = _ignore
         self._client = client
         secrets = {name: secret for name, secret in (("apisecret", api_secret), ("token", token)) if secret is not None}
+        # Transactions have to differ within a session alone; counted, so that a log of the server reads in order.
         self._names = (f"rtcprobe{number}" for number in itertools.count(1))
         transport = Socket if url.startswith("ws") else LongPoll
         self._transport = transport(client, url, secrets, take=self._take, name=self._names.__next__)
@@ -91,6 +92,7 @@ class JanusSession:
 
     async def close(self) -> None:
         """Destroy the session, whatever has become of its call; takes a second or so at most."""
+        # Not by ``ask``, which refuses where the session is gone: one that hung up by itself is destroyed all the same.
         if self._session is not None:
             with suppress(MeasurementError, TimeoutError):
                 async with asyncio.timeout(GOODBYE_S):
@@ -153,6 +155,7 @@ class JanusSession:
         limit_s = self._client.limits.exchange_s
         try:
             async with asyncio.timeout(limit_s):
+                # ``create`` makes the session, ``info`` is asked of the server: neither has a session in its path.
                 session = None if request["janus"] in _OUTSIDE_SESSIONS else self._session
                 left_s = await self._transport.send(what, {**request, "transaction": name}, session, handle)
                 if sent is not None:
@@ -166,16 +169,20 @@ class JanusSession:
 
     def _take(self, said: Any) -> None:
         """Act on one message of the server; what concerns other sessions, or nobody, is nothing to us."""
+        # Answers to ``create`` and ``info`` name no session, ours has none yet then: both count as meant for us.
         if not isinstance(said, Mapping) or said.get("session_id", self._session) != self._session:
             return
         kind = said.get("janus")
+        # An ``ack`` comes at once and says only that an answer will (fact 1).
         if kind == "ack" or not isinstance(kind, str):
             return
         answer = self._answers.get(str(said.get("transaction")))
         if answer is not None:
+            # An answer that came after its question was given up is nobody's any more.
             if not answer.done():
                 answer.set_result(said)
             return
+        # An error that answers no question concerns the session: most often 458, it is not known (any more).
         if kind == "error" and "transaction" not in said:
             self.lose(str(judge_error("session", said)))
         elif kind == "timeout":
@@ -234,6 +241,7 @@ class JanusHandle:
         data = plugin.get("data") if isinstance(plugin, Mapping) else None
         if not isinstance(data, Mapping):
             raise MeasurementError(f"Janus, {what}: the answer holds no data of the plugin")
+        # The core calls it a success: that the plugin was reached says nothing of what it made of the message.
         if "error" in data or "error_code" in data:
             raise refused(what, data.get("error_code"), data.get("error"))
         return JanusAnswer(data, description(what, answer.get("jsep")))
@@ -266,6 +274,7 @@ class JanusHandle:
         elif kind == "trickle":
             candidate = said.get("candidate")
             text = candidate.get("candidate") if isinstance(candidate, Mapping) else None
+            # ``{"completed": true}`` is how Janus says end-of-candidates (RFC 8838).
             ended = isinstance(candidate, Mapping) and candidate.get("completed") is True
             if isinstance(text, str) or ended:
                 self._candidates.put_nowait("" if ended else str(text))

@@ -29,18 +29,18 @@ NO_SUCH_FEED: Final = 428  # JANUS_VIDEOROOM_ERROR_NO_SUCH_FEED in plugins/janus
 
 _CURES: Final[Mapping[int, str]] = {
     # The server's own.
-    403: "check the server's api secret and token (target.secret, target.token)",
-    405: "check the server's token (target.token)",
-    460: "load the plugin on the server",
+    403: "check the server's api secret and token (target.secret, target.token)",  # JANUS_ERROR_UNAUTHORIZED
+    405: "check the server's token (target.token)",  # JANUS_ERROR_UNAUTHORIZED_PLUGIN
+    460: "load the plugin on the server",  # JANUS_ERROR_PLUGIN_NOT_FOUND
     # The VideoRoom's.
-    426: "create the room on the server, or correct the URL",
+    426: "create the room on the server, or correct the URL",  # JANUS_VIDEOROOM_ERROR_NO_SUCH_ROOM
     428: "the publisher has left the room",
-    429: "give what is missing, such as the room's pin (target.pin)",
-    432: "wait until a publisher has left, or take another room",
-    433: "check the room's pin (target.pin)",
+    429: "give what is missing, such as the room's pin (target.pin)",  # JANUS_VIDEOROOM_ERROR_MISSING_ELEMENT
+    432: "wait until a publisher has left, or take another room",  # JANUS_VIDEOROOM_ERROR_PUBLISHERS_FULL
+    433: "check the room's pin (target.pin)",  # JANUS_VIDEOROOM_ERROR_UNAUTHORIZED
     # The AudioBridge's.
-    485: "create the room on the server, or correct the URL",
-    489: "check the room's pin (target.pin)",
+    485: "create the room on the server, or correct the URL",  # JANUS_AUDIOBRIDGE_ERROR_NO_SUCH_ROOM
+    489: "check the room's pin (target.pin)",  # JANUS_AUDIOBRIDGE_ERROR_UNAUTHORIZED
 }
 """What to do about an error code; the plugins' begin at 411 and 421, and do not collide for the codes named here."""
 
@@ -81,6 +81,7 @@ def judge_error(what: str, said: Mapping[str, Any]) -> MeasurementError:
 
 def refused(what: str, code: object, reason: object) -> MeasurementError:
     """Return the refusal of an error code and its reason, of whatever kind the server made them."""
+    # Codes have three digits; a number of any length would be printed as it is.
     code = code if isinstance(code, int) and abs(code) < 1_000_000 else None
     number = "" if code is None else f" {code}"
     words = f", {quoted(reason)}" if isinstance(reason, str) else ""

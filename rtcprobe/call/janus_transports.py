@@ -84,6 +84,8 @@ class LongPoll:
         said = reply.json()
         if not isinstance(said, Mapping) or "janus" not in said:
             raise MeasurementError(f"{reply.exchange}: the answer is not one of Janus", "is this its API?")
+        # Before the question's own waiter goes on: whoever asked finds the
+        # answer there, and later events find it taken.
         self._take(said)
         return reply.exchange.marks["request_sent"]
 
@@ -92,6 +94,7 @@ class LongPoll:
 
     async def stay(self, session: int) -> None:
         """Ask for events for as long as the session lives; that keeps it alive, too."""
+        # A GET has no body, so the secrets of the API stand in its query (the documentation's own form).
         query = urlencode({"maxev": POLL_EVENTS, **_revealed(self._secrets)})
         url = f"{self._url}/{session}?{query}"
         while True:

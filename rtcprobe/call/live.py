@@ -19,6 +19,7 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,16 +27,20 @@ from rtcprobe.audio.opus import OpusDecoder, OpusEncoder, OpusSettings
 from rtcprobe.audio.opus_packet import is_dtx
 from rtcprobe.audio.pcm import Pcm
 from rtcprobe.call.mouth_track import Mouth, MouthTrack, Speech
+from rtcprobe.call.track import EncodedTrack
 from rtcprobe.call.transceiver import Sound
-from rtcprobe.conversation import Talker
 from rtcprobe.errors import RtcprobeError, unforeseen
 from rtcprobe.playout.arrivals import Growing
 from rtcprobe.playout.base import BLOCK_S, BLOCK_SAMPLES, Playout
 from rtcprobe.playout.policies import PlayoutChoice, make_policy
 from rtcprobe.playout.replay import NO_SOUND, Gliding
 from rtcprobe.runtime.edge import Edge
+from rtcprobe.runtime.media_seam import EncodedFrame
 from rtcprobe.scenario import Devices
 from rtcprobe.units import format_duration
+
+if TYPE_CHECKING:  # a call of markers talks with nobody
+    from rtcprobe.conversation import Talker
 
 __all__ = ["LiveEar", "LiveMouth", "LiveSpeech", "LiveTrack", "how_it_ended", "introduce"]
 
@@ -77,6 +82,7 @@ class LiveEar:
         self._playout: Playout | None = None
         self._coming: Growing = Growing(sound.arrivals)
         self._start_s = 0.0
+        # A loudspeaker whose clock runs fast plays a block in less than 10 ms of true time.
         self._period_s = BLOCK_S / (1 + devices.drift)
         self._tick = 0
 
@@ -89,8 +95,11 @@ class LiveEar:
         if playout is None:
             return
         coming, start_s, period_s = self._coming, self._start_s, self._period_s
+        # A block pulled at ``tick_s`` sounds after the loudspeaker's delay, and a microphone beside it would deliver it
+        # after its own: that is the clock the talker lives on.
         later_s = self._devices.playback_s + self._devices.capture_s
         until_s, due = now_s + 1e-9, self._tick
+        # Counted up rather than divided: products of whole ticks are the instants that the replay of the call has too.
         while start_s + due * period_s + later_s + BLOCK_S <= until_s:
             due += 1
         coming.look()
@@ -99,6 +108,7 @@ class LiveEar:
             tick_s = start_s + tick * period_s
             if isinstance(playout, Gliding):
                 run = playout.glide(coming, (start_s, period_s, tick), due - tick)
+            # Where nothing has to be decided many ticks go at once; else one at a time, with what came before it.
             if run is None:
                 while coming.at_s <= tick_s:
                     at_s = coming.at_s
@@ -194,6 +204,8 @@ class LiveMouth(Mouth):
             self.cut = f"the conversation was not over after {format_duration(self.speech.longest_s)}"
             return
         payload = self._encoder.encode(talker.speak(number * codec.frame_samples, codec.frame_samples, now_s))
+        # The first packet that says "nothing to hear" is sent, the ones after it are not, as in ``hearing.speech``: the
+        # far side has to learn that a silence begins, and a live mouth must not differ from one encoded beforehand.
         nothing = codec.dtx and is_dtx(payload)
         self.frames.append(None if nothing and self._quiet else payload)
         self._quiet = nothing
@@ -206,6 +218,8 @@ class LiveTrack(MouthTrack):
 
     def __init__(self, mouth: LiveMouth) -> None:
         super().__init__(mouth)
+        # How many there will be is known when the conversation is over: until
+        # then there is always a next one to ask for.
         self._count = sys.maxsize
 
     @property
@@ -217,6 +231,14 @@ class LiveTrack(MouthTrack):
     def duration_s(self) -> float:
         """How long it can take."""
         return self.mouth.speech.longest_s
+
+    def ahead_s(self) -> float | None:
+        """Return None: what comes next is decided when it is due, by what was heard until then."""
+        return None
+
+    def take(self) -> EncodedFrame:
+        """Return the frame that is due, and turn to the one after it."""
+        return EncodedTrack.take(self)  # a mouth track's way is that of frames made before the call
 
     def _sends(self, index: int) -> bool:
         if not self.mouth.decide(index):
@@ -230,6 +252,7 @@ def introduce(mouths: Mapping[str, Mouth | None], hears: Mapping[tuple[str, str]
     for party, mouth in mouths.items():
         if not isinstance(mouth, LiveMouth):
             continue
+        # The first alone: a conversation is of two.
         sound = next((each for (one, _), each in hears.items() if one == party), None)
         if sound is not None:
             mouth.listen(sound)

@@ -48,6 +48,8 @@ class Member:
     def hears(self, other: Member) -> bool:
         """Return whether it wants to hear another, who has something to send."""
         sends = other.mouth is not None or other.name in self.setup.cameras or other.name in self.setup.messages
+        # Who is not named under ``hears`` hears everybody who has speech, which
+        # is the order in which the parties are written.
         return sends and other is not self and other.name in self.setup.hears.get(self.name, self.setup.speech)
 
     def meet(self, other: Member, milestones: Sequence[str]) -> Peer:
@@ -78,6 +80,7 @@ class Member:
         sections: list[SoundWanted | PictureWanted] = []
         if self.mouth is not None and heard:
             sections.append(SoundWanted(track=self.mouth.track(), media="sendonly"))
+            # Sound before its picture, talker by talker: the server answers in the order of the offer (RFC 3264 §6).
             sections += self._shown()
         for talker in talkers:
             sections.append(SoundWanted(track=None, media="recvonly", expected=self.setup.expected(talker.name)))
@@ -119,6 +122,7 @@ class Member:
         """Close its mouth."""
         if self.mouth is not None:
             self.mouth.close()
+            # The first time alone is an event: who waits for it a second time has been told.
             self.events["fell silent"].set()
 
     def _writes_over(self, peer: Peer, other: str) -> None:

@@ -81,6 +81,8 @@ class Mouth:
         """Return frame ``index`` as it leaves: silence where the mouth was closed before it was over."""
         if self.closed and self.began_s is not None:
             from_s = self.began_s + index * self.speech.ptime_s
+            # Any part of a frame that lies in a closed stretch silences it whole:
+            # it was encoded before, and cannot be cut.
             if any(shut_s < from_s + self.speech.ptime_s and from_s < open_s for shut_s, open_s in self.closed):
                 return self.speech.silence
         return self.speech.frames[index % len(self.speech.frames)]
@@ -89,8 +91,11 @@ class Mouth:
         """Return when its first frame began, and which is in progress at ``now_s``: frame 0, unless it spoke before."""
         ptime_s = self.speech.ptime_s
         if self.began_s is None:
+            # The frame in progress, not the next: its first samples were captured
+            # already, for the microphone is always open.
             self.began_s = self.phase_s + math.floor((now_s - self.phase_s) / ptime_s) * ptime_s
             return self.began_s, 0
+        # Of a second connection: frames keep the numbers, and so the RTP times, that they have over the first.
         return self.began_s, max(0, math.floor((now_s - self.began_s) / ptime_s))
 
     def track(self) -> MouthTrack:

@@ -31,6 +31,7 @@ from rtcprobe.units import format_duration
 
 __all__ = ["NgClient"]
 
+# With a timer of a quarter of a second that doubles these are five questions, the last 1.25 s before the end.
 LIMIT_S: Final = 5.0
 FIRST_AGAIN_S: Final = 0.25
 """How soon a question is asked again, at first: more than a round trip to anywhere. Doubled each time."""
@@ -66,11 +67,14 @@ class NgClient(asyncio.DatagramProtocol):
         Raises:
             MeasurementError: rtpengine refused, said what cannot be read, or did not answer.
         """
+        # Unguessable: whoever can send to our port could otherwise answer in rtpengine's place.
         cookie = secrets.token_hex(8).encode()
         asked = self._open[cookie] = _Question(what, self._network.now_s(), asyncio.get_running_loop().create_future())
         datagram = cookie + b" " + encode(question)
         again_s, times = FIRST_AGAIN_S, 0
         try:
+            # The same datagram under the same cookie each time: a question carried
+            # out already is answered from memory (fact 2).
             while (left_s := asked.begun_s + LIMIT_S - self._network.now_s()) > 0:
                 self._transport.sendto(datagram)
                 times += 1
@@ -108,6 +112,7 @@ class NgClient(asyncio.DatagramProtocol):
         del addr
         cookie, _, written = data.partition(b" ")
         question = self._open.get(cookie)
+        # Two answers may come of one question that was asked twice: the first is taken.
         if question is not None and not question.answered.done():
             question.answered.set_result(written)
 

@@ -14,20 +14,23 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from rtcprobe.audio.protection import Protection
 from rtcprobe.call.channel import Channel, ChannelWanted
-from rtcprobe.call.claims import Claims
 from rtcprobe.call.ends.connecting import Connecting
 from rtcprobe.call.mouth_track import MouthTrack
 from rtcprobe.call.sources import Sources
 from rtcprobe.call.transceiver import Media, Picture, PictureWanted, Sound, SoundWanted
 from rtcprobe.playout.arrivals import Arrival, Arrivals
 from rtcprobe.recording import Agreed, Came, CameVideo, Said, SenderReport
-from rtcprobe.runtime.gathering import Gathering
 from rtcprobe.runtime.network import Host
 from rtcprobe.runtime.real import taking
 from rtcprobe.timeline import Side
+
+if TYPE_CHECKING:  # of calls to servers, and to agents, alone
+    from rtcprobe.call.claims import Claims
+    from rtcprobe.runtime.gathering import Gathering
 
 __all__ = ["Media", "Peer"]
 
@@ -156,6 +159,7 @@ class Peer(Connecting):
 
     def left_alone(self) -> None:
         """Note that the other side leaves now: what was still under way then is not asked of it."""
+        # From so long before now: what had not been heard yet when the listener left is not lost, it is unasked for.
         self._alone_s.append((self._network.now_s() - UNDER_WAY_S, math.inf))
         if self.channel is not None:
             self.channel.left_alone(UNDER_WAY_S)
@@ -207,6 +211,7 @@ class Peer(Connecting):
         milestone = _FIRST["audio" if isinstance(wanted, SoundWanted) else "video"]
 
         def first(at_s: float) -> None:
+            # A target whose joins have no such step (a party that only talks) is not told of it.
             if milestone in self.timeline.order:
                 self.timeline.mark(milestone, at_s)
             if milestone == _FIRST["audio"]:
@@ -219,4 +224,5 @@ class Peer(Connecting):
 
 def _of(section: Sound | Picture) -> tuple[SenderReport, ...]:
     """Return what the source that was listened to reported."""
+    # Reports of other sources map other timestamps: mixed in, they would bend the clock of the one that is heard.
     return tuple(each for each in section.reports if each.ssrc == section.sources.listened)

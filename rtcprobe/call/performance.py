@@ -101,6 +101,7 @@ class Performance:
         member.there = True
         others = [other for other in self._members.values() if other.there and other.name in member.peers]
         own = [member.peers[other.name] for other in others]
+        # Both ends of each new connection begin now: who was there before joins this newcomer as much as it joins them.
         for peer in (*own, *(other.peers[member.name] for other in others)):
             peer.begin()
         if not silent(member.name, self._setup.cues):
@@ -121,11 +122,13 @@ class Performance:
 
     async def _dismiss(self, member: Member) -> None:
         """Let a party leave: whoever it was connected to sees the path end."""
+        # A join that is still under way would go on connecting to a party that has gone.
         if member.name in self._coming:
             self._coming.pop(member.name).cancel()
         member.there = False
         member.events["fell silent"].set()
         others = [self._members[name].peers[member.name] for name in member.peers]
+        # Before anything closes: the ends of these paths must not be taken for broken ones by ``_broken``.
         self._left |= {*member.peers.values(), *others}
         for peer in others:
             peer.left_alone()
@@ -135,6 +138,7 @@ class Performance:
 
     async def _broken(self) -> Peer:
         """Return the first peer whose path ends although neither of its sides has left, and that the call ends with."""
+        # All that there will be: in a mesh connections are made before the call, also those of who comes later.
         peers = [peer for member in self._members.values() for peer in member.peers.values()]
         ended: dict[asyncio.Future[bool], Peer] = {asyncio.ensure_future(each.ended.wait()): each for each in peers}
         try:

@@ -25,6 +25,7 @@ _EXTENSIONS: Final = (
     EXTENSION_URI,
 )
 _FEEDBACK: Final = ("nack", "nack pli", "ccm fir", "goog-remb", "transport-cc")
+# A section of three layers, each with RTX and FEC, has nine; more than this is nobody's camera.
 _MOST_SOURCES: Final = 32
 # rtpmap:NUMBER NAME/CLOCK, RFC 8866 §6.6.
 _RTPMAP = re.compile(r"(\d{1,3}) +([^/\s]+)/90000", re.ASCII)
@@ -42,6 +43,7 @@ def picture_section(
     formats = [int(each) for each in section[0].split()[3:] if each.isascii() and each.isdigit() and len(each) < 4]
     named = {int(match[1]): match[2].upper() for match in map(_RTPMAP.match, values(section, "rtpmap")) if match}
     said = _parameters(section)
+    # The first that both can, in the order of the section: it is the writer's preference (RFC 3264 §5.1).
     number = next((each for each in formats if named.get(each) == codec and _ours(codec, said.get(each, ""))), None)
     if number is None:
         return None
@@ -78,6 +80,7 @@ def _ours(codec: str, parameters: str) -> bool:
         return True
     pairs = (each.strip().partition("=") for each in parameters.split(";"))
     said = {key.strip().lower(): text.strip().lower() for key, _, text in pairs}
+    # Without a mode it is 0, single NAL units, without a profile the baseline (RFC 6184 §8.1).
     return said.get("packetization-mode") == "1" and said.get("profile-level-id", "42").startswith("42")
 
 
@@ -90,6 +93,7 @@ def _feedback(section: Sequence[str], number: int) -> Iterator[str]:
 def _extensions(section: Sequence[str]) -> list[str]:
     found: dict[str, str] = {}
     for match in map(_EXTMAP.fullmatch, values(section, "extmap")):
+        # 1 to 14: one-byte headers have no other numbers (RFC 8285 §4.2), and ours writes no others.
         if match is not None and match[2] in _EXTENSIONS and 0 < int(match[1]) < 15:
             found.setdefault(match[1], f"a=extmap:{match[1]} {match[2]}")
     return list(found.values())
@@ -100,5 +104,6 @@ def _sources(section: Sequence[str]) -> list[str]:
     for match in map(_SSRC.fullmatch, values(section, "ssrc")):
         if match is not None and int(match[1]) < 1 << 32 and (match[2] or match[1] not in sources):
             sources[match[1]] = f"a=ssrc:{match[1]} cname:{match[2] or 'unknown'}"
+    # Media first, then what repairs it (RFC 4588 §8.8): by the group alone is it known which of two sources is RTX.
     groups = [f"a=ssrc-group:{match[0]}" for match in map(_FID.fullmatch, values(section, "ssrc-group")) if match]
     return [*groups[:1], *list(sources.values())[:_MOST_SOURCES]]

@@ -41,6 +41,8 @@ class Request:
         Raises:
             BadInputError: a header that cannot be sent.
         """
+        # Named outright: without a word a server may compress as it likes (RFC 9110 §12.5.3), which would be refused
+        # (rule 5 of ``http``).
         headers = {
             "Accept": ", ".join(self.media_types) or "*/*",
             "Accept-Encoding": "identity",
@@ -52,6 +54,7 @@ class Request:
             headers[name] = value.reveal() if isinstance(value, Secret) else value
         if self.token is not None:
             headers["Authorization"] = f"Bearer {self.token.reveal()}"
+        # A newline in a value would begin the next header (RFC 9110 §5.5).
         for name, value in headers.items():
             if not (value.isascii() and value.isprintable() and name.isascii() and name.isprintable()):
                 raise BadInputError(f"the header {name!r} holds characters HTTP cannot send", "use plain ASCII")
@@ -93,6 +96,7 @@ def parse_url(written: str) -> httpx.URL:
         raise BadInputError(f"{shown!r} names no host", "write it like https://host/path")
     if port is not None and not 0 < port < 1 << 16:
         raise BadInputError(f"port {port} of {shown!r} does not exist", "give 1 to 65535")
+    # A password in a URL ends up in results and logs; a token is kept apart, and is never shown.
     if url.userinfo:
         raise BadInputError(f"{shown!r} holds a name or password", "give a token instead, as env:NAME or file:PATH")
     return url
@@ -108,6 +112,7 @@ def redirected(request: Request, exchange: Exchange, location: str | None) -> Re
         raise MeasurementError(f"{exchange}: the server answered {exchange.status}, a redirect that leads nowhere")
     target = joined(exchange, str(request.url), location)
     shown = faults.quoted(target)
+    # 301 and 302 let a client turn a POST into a GET, and all do (RFC 9110 §15.4.2, note); 303 says so outright.
     if exchange.status not in {307, 308} and request.method not in {"GET", "HEAD"}:
         raise MeasurementError(
             f"{exchange}: the server answered {exchange.status}, which would turn the {request.method} into a GET of "

@@ -70,6 +70,7 @@ async def perform(cues: Sequence[Cue], stage: Stage, lasts_s: float) -> None:
     """Carry out ``cues`` on ``stage``, and return ``lasts_s`` from now."""
     begun_s = asyncio.get_running_loop().time()
     there = {cue.party: not absent(cue.party, cues) for cue in cues}
+    # Those with an instant are walked through in order; those that wait for an event each have a task of their own.
     waiting = {asyncio.ensure_future(_after(cue, stage, there)): cue for cue in cues if cue.after is not None}
     try:
         for cue in sorted((cue for cue in cues if cue.at_s is not None and cue.at_s < lasts_s), key=_instant):
@@ -91,6 +92,7 @@ async def _after(cue: Cue, stage: Stage, there: dict[str, bool]) -> None:
 
 def _carry_out(cue: Cue, stage: Stage, there: dict[str, bool]) -> None:
     """Let a party do what a cue says, or tell why nothing was done (rule 4)."""
+    # ``die`` is a server's, which is no party that comes or goes.
     if cue.does != "die" and there[cue.party] == (cue.does == "join"):
         why = "was there already" if there[cue.party] else "was not there by then"
         stage.warn(f"cue {cue} was not carried out: {cue.party} {why}")
@@ -111,5 +113,6 @@ async def _until(when_s: float) -> None:
     loop = asyncio.get_running_loop()
     if when_s > loop.time():
         reached = asyncio.Event()
+        # ``sleep`` counts from now, and a chain of them would drift by what each wake-up was late.
         loop.call_at(when_s, reached.set)
         await reached.wait()

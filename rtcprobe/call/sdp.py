@@ -21,76 +21,26 @@ Rules:
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from rtcprobe.call.channel_section import channel_section
+from rtcprobe.call.description import Description, port_of, read_description
 from rtcprobe.call.faults import quoted
 from rtcprobe.call.picture_section import picture_section
 from rtcprobe.call.section import Candidates, Codecs, Kind, Transport, audio_section, direction_of, speaks_rtp, values
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.errors import MeasurementError
+from rtcprobe.picture.settings import SDP_NAMES
+from rtcprobe.runtime.negotiation import NO_OPUS
 
-__all__ = [
-    "Description",
-    "Usable",
-    "read_candidate",
-    "read_description",
-    "usable_answer",
-    "usable_offer",
-]
+__all__ = ["Usable", "read_candidate", "usable_answer", "usable_offer"]
 
-# Fifty sections of a browser's are a tenth of that; and a sentence quotes a line, not a document.
-_LARGEST = 200_000
-_QUOTED = 60
-# ssrc:NUMBER ATTRIBUTE, RFC 5576, section 4.1: the number alone.
-_SSRC = re.compile(r"a=ssrc:(\d{1,10})(?:\s|$)", re.ASCII)
-# candidate:FOUNDATION COMPONENT TRANSPORT PRIORITY ADDRESS PORT typ TYPE, RFC 8839, section 5.1: transport and type.
-_CANDIDATE = re.compile(r"a=candidate:\S+ +\d+ +(\S+) +\d+ +\S+ +\d+ +typ +(\S+)", re.IGNORECASE)
-# m=MEDIA PORT[/COUNT] PROTOCOL FORMATS, RFC 8866 §5.14.
-_MEDIA = re.compile(r"m=(?P<kind>\S+) +(?P<port>\d{1,5})(?:/\d{1,5})? +(?P<protocol>\S+)(?: +\S+)*", re.ASCII)
-_KINDS = ("audio", "video", "application")
+# What an answer's session needs beside its bundle: nothing of it is the other side's (RFC 9429 §5.2.1).
 _SESSION = ("v=0", "o=- 1 2 IN IP4 0.0.0.0", "s=-", "t=0 0")
 _NO_CHANNELS = "m=application 0 UDP/DTLS/SCTP webrtc-datachannel"
 """How an answer turns channels down. Source: RFC 3264 §6."""
-_NO_OPUS = ("the other side takes no Opus", "call one that does: every browser has to (RFC 7874)")
-
-
-@dataclass(frozen=True, slots=True)
-class Description:
-    """A description by its lines: those of the session, and those of each m-line, the ``m=`` first."""
-
-    session: list[str]
-    media: list[list[str]]
-
-    def __str__(self) -> str:
-        lines = [*self.session, *(line for section in self.media for line in section)]
-        return "\r\n".join(lines) + "\r\n"
-
-    def audio(self) -> list[list[str]]:
-        """Return the sections of audio."""
-        return [section for section in self.media if section[0].startswith("m=audio ")]
-
-    def bundle(self) -> list[str]:
-        """Return the mids of the sections that share one path, the tagged one first (RFC 9143 §5)."""
-        groups = (value.split() for value in values(self.session, "group"))
-        return next((words[1:] for words in groups if words and words[0].upper() == "BUNDLE"), [])
-
-    def sources(self) -> set[int]:
-        """Return the sources of audio that are announced (``a=ssrc``)."""
-        found = (_SSRC.match(line) for section in self.audio() for line in section)
-        return {int(match[1]) for match in found if match is not None}
-
-    def candidate_types(self) -> dict[str, int]:
-        """Return how many candidates of each type are offered, such as ``{"host udp": 2}``."""
-        found: Counter[str] = Counter()
-        for line in (line for section in self.media for line in section):
-            match = _CANDIDATE.match(line)
-            if match is not None:
-                found[f"{match[2][:_QUOTED]} {match[1][:_QUOTED].lower()}"] += 1
-        return dict(sorted(found.items()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,33 +74,6 @@ class Usable(Sdp):
         return Sdp(kind=answer.kind, text=str(Description(session, media)))
 
 
-def read_description(text: str, whose: str) -> Description:
-    """Return a description taken apart; ``whose`` names it in sentences (``"the answer"``).
-
-    Raises:
-        MeasurementError: it is no session description, or larger than any.
-    """
-    if len(text) > _LARGEST:
-        raise MeasurementError(f"{whose} is {len(text):,} characters long", "no session description is")
-    text = text.removeprefix("\ufeff")  # a byte order mark, which editors write before text
-    lines = [line.strip() for line in text.replace("\r", "\n").split("\n") if line.strip()]
-    if not lines or not lines[0].startswith("v="):
-        begins = quoted(" ".join(text[:_LARGEST].split())[:_QUOTED])
-        raise MeasurementError(f"{whose} is no session description, it begins {begins}", "is this the endpoint's URL?")
-    wrong = next((line for line in lines if len(line) < 2 or line[1] != "="), None)
-    if wrong is not None:
-        raise MeasurementError(f"{whose} has a line that is none of SDP: {quoted(wrong[:_QUOTED])}")
-    session: list[str] = []
-    media: list[list[str]] = []
-    for line in lines:
-        if line.startswith("m="):
-            if _MEDIA.fullmatch(line) is None:
-                raise MeasurementError(f"{whose} has an m-line that is none of SDP: {quoted(line[:_QUOTED])}")
-            media.append([])
-        (media[-1] if media else session).append(line)
-    return Description(session, media)
-
-
 def usable_answer(text: str, offer: Sdp, *, more_candidates: bool = False) -> Usable:
     """Return a server's answer to ``offer`` as the stack can take it (rule 1).
 
@@ -162,25 +85,28 @@ def usable_answer(text: str, offer: Sdp, *, more_candidates: bool = False) -> Us
     whose = "the answer"
     answer = read_description(text, whose)
     ours = read_description(offer.text, "our offer")
-    if [*_kinds(answer), "application"] == _kinds(ours):  # whoever knows of no channels leaves them out
+    if [*answer.kinds(), "application"] == ours.kinds():  # whoever knows of no channels leaves them out
         answer.media.append([_NO_CHANNELS])
-    kinds, asked = _kinds(answer), _kinds(ours)
+    kinds, asked = answer.kinds(), ours.kinds()
     if kinds != asked:
         raise MeasurementError(
             f"the answer has {_listed(kinds)} where {_listed(asked)} was offered", "a server answers every m-line"
         )
+    # Sound stands first in every offer of ours, and an answer keeps the offer's order (RFC 3264 §6).
     section, own = answer.media[0], ours.media[0]
-    if _port(section) == 0:
+    if port_of(section) == 0:
         raise MeasurementError("the answer rejects our audio", "does the server take Opus, and this kind of call?")
     direction = _agreed(direction_of(section, answer.session), direction_of(own, ours.session))
+    # The offer's own name, whatever the answer calls it: some servers leave mids out, and the stack matches by them.
     mid = next(values(own, "mid"), "0")
     found = _usable(
         answer, section, whose=whose, kind="answer", direction=direction, mid=mid, more_candidates=more_candidates
     )
     beside = [(own, each) for own, each in zip(ours.media, answer.media, strict=True) if own[0].startswith("m=video ")]
     pictures = [_answered_picture(answer, each, ours, own) for own, each in beside]
+    # Never told as refused: a channel that is turned down does not open, and its messages say that themselves.
     channels = [
-        (channel_section(each, own, (_tagged(answer, each), answer.media[0], answer.session)), False)
+        (channel_section(each, own, (answer.tagged(each), answer.media[0], answer.session)), False)
         for own, each in zip(ours.media, answer.media, strict=True)
         if own[0].startswith("m=application ")
     ]
@@ -196,12 +122,14 @@ def usable_offer(text: str, *, more_candidates: bool = False, codec: str | None 
     whose = "the server's offer"
     offer = read_description(text, whose)
     if not offer.audio():
-        raise MeasurementError(f"{whose} has {_listed(_kinds(offer))} and no audio", "is anybody speaking?")
+        raise MeasurementError(f"{whose} has {_listed(offer.kinds())} and no audio", "is anybody speaking?")
     bundle = offer.bundle()
     chosen = next((each for each in offer.audio() if _offered(each, bundle) and _sends(each, offer)), None)
     if chosen is None:
         _why_none(offer, bundle)
     written = next(values(chosen, "mid"), "")
+    # A token (RFC 8866 §9) of a length that anybody writes: it stands in our
+    # answer, and in the header extension of packets.
     mid = written if re.fullmatch(r"[!-~]{1,32}", written) else "0"
     direction = direction_of(chosen, offer.session)
     found = _usable(
@@ -216,6 +144,7 @@ def usable_offer(text: str, *, more_candidates: bool = False, codec: str | None 
     found = replace(found, refused=turned_down, bundled=bool(written) and written in bundle)
     if codec is None:
         return found
+    # The stack's sections stand in the order of the offer, sound first or not: m-lines of an answer follow the offer's.
     first = picture is not None and _place_of(offer, picture) < _place_of(offer, chosen)
     return _with_sections(found, [(lines, lines is None)], first=first)
 
@@ -239,16 +168,20 @@ def _usable(
     if not speaks_rtp(section):
         protocol = quoted(section[0].split()[2])
         raise MeasurementError(f"{where}, speaks {protocol}", "WebRTC speaks UDP/TLS/RTP/SAVPF (RFC 9429 §5.1.2)")
-    tagged = _tagged(found, section)
+    tagged = found.tagged(section)
     transport = Transport.read((section, tagged, found.session), kind, where, whose)
+    # ``rtcp-mux-only`` (RFC 8858) says the same and more. In a bundle the tagged section may speak for the others.
     if not any(
         True for place in (section, tagged) for name in ("rtcp-mux", "rtcp-mux-only") for _ in values(place, name)
     ):
         raise MeasurementError(f"{where}, puts RTCP on another port", "WebRTC wants rtcp-mux (RFC 8834 §4.5)")
     codecs = Codecs.read(section)
     if codecs is None:
-        raise MeasurementError(*_NO_OPUS)
+        raise MeasurementError(*NO_OPUS)
+    # In a bundle candidates may stand with the tagged section alone (RFC 9143 §7): those of its own come first.
     candidates = Candidates.read(section if any(True for _ in values(section, "candidate")) else tagged)
+    # A description with candidates and no end of them is taken to be whole,
+    # unless names are looked up or more will come.
     ended = (candidates.ended or bool(candidates.lines)) and not candidates.names and not more_candidates
     session = [*_SESSION, *(["a=ice-lite"] if transport.lite else []), f"a=group:BUNDLE {mid}"]
     written = audio_section(
@@ -275,6 +208,7 @@ def _with_sections(found: Usable, beside: Sequence[tuple[list[str] | None, bool]
     if not beside:
         return found
     ours = read_description(found.text, "it")
+    # The bundle is written anew: all sections that the stack sees share one path, those turned down are none of it.
     mids = [next(values(each, "mid"), "") for each in (*ours.media, *sections)]
     session = [line for line in ours.session if not line.startswith("a=group:")]
     media = [*sections, *ours.media] if first else [*ours.media, *sections]
@@ -292,13 +226,16 @@ def _answered_picture(
     One that does is written as inactive, of what we offered: the stack takes no port 0 in its sections.
     """
     mid = next(values(own, "mid"), "1")
-    codec = next(name for name in ("VP8", "H264") if any(f"{name}/90000" in line for line in own))
+    codec = next(name for name in SDP_NAMES.values() if any(f"{name}/90000" in line for line in own))
     wanted, theirs = direction_of(own, ours.session), direction_of(section, answer.session)
+    # Seen from the answer: it takes what we show, and shows what we want to see, as far as either was offered.
     takes = wanted == "recvonly" or theirs in ("sendrecv", "recvonly")
     sends = wanted == "sendonly" or theirs in ("sendrecv", "sendonly")
-    places = (section, _tagged(answer, section) or answer.media[0], answer.media[0], answer.session)
+    # Port 0 or not, the transport is the sound's: a rejected picture may have no
+    # ICE name of its own, and the stack wants one.
+    places = (section, answer.tagged(section) or answer.media[0], answer.media[0], answer.session)
     transport = Transport.read(places, "answer", "the answer, its video", "the answer")
-    if _port(section) != 0 and takes and (sends or wanted == "sendrecv") and speaks_rtp(section):
+    if port_of(section) != 0 and takes and (sends or wanted == "sendrecv") and speaks_rtp(section):
         back = {"sendonly": "recvonly", "recvonly": "sendonly"}.get(wanted, theirs)
         lines = picture_section(section, direction=back, mid=mid, codec=codec, transport=transport)
         if lines is not None:
@@ -314,6 +251,7 @@ def _offered_picture(
     """Return the section of an offer that shows a picture of ``codec`` beside ``chosen``, and its lines anew."""
     bundle = offer.bundle()
     mid = next(values(chosen, "mid"), None)
+    # Without a bundle a picture would need a path of its own, and candidates, which are not read of it (rule 3).
     if codec is None or mid not in bundle:
         return None, None
     for section in offer.media:
@@ -321,7 +259,7 @@ def _offered_picture(
         shows = direction_of(section, offer.session) in ("sendrecv", "sendonly") and _offered(section, bundle)
         if not section[0].startswith("m=video ") or own not in bundle or not shows or not speaks_rtp(section):
             continue
-        places = (section, _tagged(offer, section), offer.session)
+        places = (section, offer.tagged(section), offer.session)
         transport = Transport.read(places, "offer", "the server's offer, its video", "the server's offer")
         direction = direction_of(section, offer.session)
         lines = picture_section(section, direction=direction, mid=own, codec=codec, transport=transport)
@@ -350,7 +288,7 @@ def _agreed(theirs: str, ours: str) -> str:
 def _offered(section: Sequence[str], bundle: Sequence[str]) -> bool:
     """Return whether an offer means this section: port 0 rejects it, unless it is bundle-only (RFC 9143 §6)."""
     bundled = next(values(section, "mid"), None) in bundle
-    return _port(section) != 0 or (bundled and any(True for _ in values(section, "bundle-only")))
+    return port_of(section) != 0 or (bundled and any(True for _ in values(section, "bundle-only")))
 
 
 def _sends(section: Sequence[str], offer: Description) -> bool:
@@ -366,15 +304,7 @@ def _why_none(offer: Description, bundle: Sequence[str]) -> NoReturn:
     if not sending:
         direction = direction_of(meant[0], offer.session)
         raise MeasurementError(f"the server's offer sends no audio ({direction})", "is anybody speaking?")
-    raise MeasurementError(*_NO_OPUS)
-
-
-def _tagged(found: Description, section: Sequence[str]) -> Sequence[str]:
-    """Return the section that speaks for the bundle of ``section``; nothing where it is in none."""
-    bundle = found.bundle()
-    if next(values(section, "mid"), None) not in bundle:
-        return ()
-    return next((each for each in found.media if next(values(each, "mid"), None) == bundle[0]), ())
+    raise MeasurementError(*NO_OPUS)
 
 
 def _turned_down(section: Sequence[str]) -> tuple[str, ...]:
@@ -382,16 +312,6 @@ def _turned_down(section: Sequence[str]) -> tuple[str, ...]:
     kind, _, protocol, *formats = section[0][2:].split()
     mids = [f"a=mid:{mid}" for mid in values(section, "mid") if mid][:1]
     return (f"m={kind} 0 {protocol} {' '.join(formats or ['0'])}", "c=IN IP4 0.0.0.0", "a=inactive", *mids)
-
-
-def _port(section: Sequence[str]) -> int:
-    match = _MEDIA.fullmatch(section[0])
-    return 0 if match is None else int(match["port"])
-
-
-def _kinds(found: Description) -> list[str]:
-    kinds = [section[0][2:].split(" ", 1)[0] for section in found.media]
-    return [kind if kind in _KINDS else "something else" for kind in kinds]
 
 
 def _listed(kinds: Sequence[str]) -> str:

@@ -37,6 +37,7 @@ MOST_CANDIDATES: Final = 100
 """Source: RFC 8445 §6.1.2.5, the pairs that an agent need check at most."""
 _LONGEST_CANDIDATE: Final = 512
 """A name of 253 characters (RFC 1035 §3.1), and as much again for the rest."""
+# One talker is one source; servers announce more, one a slot. What is kept of a stranger's lines is bounded.
 _MOST_SOURCES: Final = 32
 _PROTOCOLS: Final = ("RTP/SAVPF", "RTP/SAVP", "RTP/AVPF", "RTP/AVP")
 """How the protocol of a section may end; RFC 9429 §5.1.2 takes them all for what WebRTC speaks."""
@@ -75,6 +76,7 @@ def values(lines: Iterable[str], name: str) -> Iterator[str]:
     for line in lines:
         if line.startswith(f"a={name}"):
             rest = line[2 + len(name) :]
+            # ``a=mid`` must not be found in ``a=mid-something``; a flag (``a=rtcp-mux``) has no value at all.
             if not rest or rest[0] == ":":
                 yield rest[1:].strip()
 
@@ -112,6 +114,7 @@ class Transport:
                 raise MeasurementError(f"{where}, has the {what} {quoted(found[name][0])}", "RFC 8839 allows no such")
         prints = [_FINGERPRINT.fullmatch(each) for each in found["fingerprint"]]
         keys = [f"a=fingerprint:{each[1].lower()} {each[2].upper()}" for each in prints if each is not None]
+        # Several keys are allowed (RFC 8122 §5), and one that cannot be verified beside one that can does no harm.
         known = [key for key in keys if key.split(":")[1].split()[0] in _HASHES]
         if not known:
             raise MeasurementError(
@@ -141,6 +144,7 @@ class Codecs:
         named = {int(match[1]): match for match in map(_RTPMAP.match, values(section, "rtpmap")) if match is not None}
         formats = [int(each) for each in section[0].split()[3:] if each.isascii() and each.isdigit() and len(each) < 4]
         numbers, lines = [], []
+        # Each once, in the order written: a payload type that stands twice would be two codecs to the stack.
         for number in dict.fromkeys(formats):
             match = named.get(number)
             name = "" if match is None else match[2].lower()
@@ -181,8 +185,11 @@ class Candidates:
                 f"candidate:{match['foundation'][:32]} 1 udp {match['priority']} {host} {port} "
                 f"typ {match['type'].lower()}"
             )
+            # Peer-reflexive candidates are learned by checks, never told, though RFC 8839 §5.1 has a word for them.
             if _addressable(host) and 0 < port < 1 << 16 and match["type"].lower() in ("host", "srflx", "relay"):
+                # The same address twice (host and server-reflexive, where there is no NAT) is one place to check.
                 kept.setdefault((host, match["port"]), (-int(match["priority"]), written))
+            # A name of digits and dots alone is an address that is none, like 1.2.3.
             elif _NAME.fullmatch(host) and not host.replace(".", "").isdigit() and 0 < port < 1 << 16:
                 names.append(written)
             else:
@@ -238,6 +245,7 @@ def _about(section: Sequence[str], number: int, name: str) -> Iterator[str]:
         of, _, parameters = value.partition(" ")
         if of != str(number):
             continue
+        # ``111/111``: payload types of the primary and of each copy, RFC 2198 §5.
         if name == "red" and re.fullmatch(r"\d{1,3}(/\d{1,3}){1,8}", parameters.strip()):
             yield f"a=fmtp:{number} {parameters.strip()}"
         if name == "opus":
@@ -264,4 +272,5 @@ def _addressable(host: str) -> bool:
         address = ipaddress.ip_address(host)
     except ValueError:
         return False
+    # 0.0.0.0 and :: are no place; scoped addresses ("%") name an interface of the machine that wrote them.
     return not (address.is_unspecified or address.is_multicast or "%" in host)

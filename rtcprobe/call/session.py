@@ -61,9 +61,12 @@ class Session:
     def of(cls, reply: Reply, client: HttpClient, rights: Rights) -> Session:
         """Return the session that ``reply`` names (rules 2 and 3)."""
         etag = reply.headers.get("etag")
+        # It goes back in ``If-Match`` (RFC 9725 §4.3), and a header holds printable ASCII.
         usable_etag = etag if etag and etag.isascii() and etag.isprintable() else None
         url, warning = _place(reply)
+        # Only where something is in fact held back: a session elsewhere that needs no token works as it is.
         if url is not None and rights.at(url)[2]:
+            # Scheme, host and port alone: the path of a session may be a capability by itself.
             shown = quoted(scrub("{}://{}:{}".format(*origin(url))))
             warning = (
                 f"the session is at another origin, {shown}, where the token is not sent: "

@@ -50,5 +50,6 @@ class Sources(Generic[Arrived]):
         if len(held) < PATIENCE_PACKETS:
             return ()
         self.listened = ssrc
+        # They are a stranger's no longer: what came of them is played as if it had been listened to from the start.
         self.strangers -= len(held)
         return held

@@ -83,6 +83,8 @@ class EncodedTrack(MediaStreamTrack, ABC):
 
     def upcoming_s(self) -> float | None:
         """Return the loop's time at which the next frame is due; None after the last."""
+        # Frames of which nothing is sent (DTX) are passed over here, without a
+        # turn of the loop each: RTP time goes on by index.
         while self._next < self._count or self._endless:
             if self._sends(self._next):
                 return self._network.epoch_s + self.due_s(self._next)
@@ -98,6 +100,7 @@ class EncodedTrack(MediaStreamTrack, ABC):
         """Return that frame, and turn to the one after it."""
         index = self._next
         self._next += 1
+        # From the index and not by adding up: 90 kHz does not divide by every frame rate, and errors would grow.
         timestamp = round(index * self.frame_s * self.clock_hz)
         return EncodedFrame(self._payloads(index, timestamp), timestamp, self._level(index))
 

@@ -34,6 +34,7 @@ from rtcprobe.playout.nack import NackTracker, ResendLimit
 from rtcprobe.recording import Agreed, AgreedVideo, SenderReport, VideoArrival
 from rtcprobe.runtime import media_seam, negotiation
 from rtcprobe.runtime.adapting_seam import AdaptingPath
+from rtcprobe.runtime.aiortc_seam import without_decoder
 from rtcprobe.runtime.express_seam import Note
 from rtcprobe.runtime.feedback_seam import Feedback, when_key_frame_asked, when_reported
 from rtcprobe.runtime.network import Network
@@ -118,8 +119,12 @@ class Transceiver(ABC):
     def open(self, connection: RTCPeerConnection) -> None:
         """Make the section on ``connection``."""
         wanted = self.track if self.track is not None and self.media != "recvonly" else self.kind
-        self.section = connection.addTransceiver(wanted, direction=self.media)
+        with without_decoder():  # nor with what one would be fed through
+            self.section = connection.addTransceiver(wanted, direction=self.media)
         sender = self.sender = self.section.sender
+        # Three seams under every section, whichever end it is of: frames leave as they were
+        # encoded, a round trip of less than nothing is left out, and what the other side's sender
+        # reports is kept (it maps RTP time to its clock).
         media_seam.send_encoded(sender)
         media_seam.only_possible_round_trips(sender)
         when_reported(self.section.receiver, self._reported)
@@ -178,10 +183,13 @@ class Sound(Transceiver):
     def agree(self) -> None:
         """Do as was agreed on."""
         self.agreed = negotiation.agree(self.section)
+        # Both sides have to know it and ours has to prefer it: what comes in RED is opened in any case.
         if self.agreed.sends_red and self.track is not None:
             self.track.red = RedEncoder(self._protection.red_copies, self.agreed.opus_payload_type)
         if self.agreed.nack:
             self._nack = NackTracker()
+            # aiortc sends again whatever is asked for; two requests within a round trip,
+            # for a packet that is under way, cost the line.
             limit = ResendLimit()
             media_seam.limit_resends(
                 self.sender,
@@ -198,6 +206,7 @@ class Sound(Transceiver):
     def _take(self, packet: StackRtpPacket) -> Sequence[int]:
         """Note an arrival; return the sequence numbers to ask for again."""
         arrived_s = self.network.now_s()
+        # The way of nearly every packet: nothing is made for it that is not kept.
         if packet.ssrc == self.sources.listened:
             self.arrivals.add(arrived_s, packet.sequence_number, packet.timestamp, packet.payload, packet.payload_type)
         elif not self._turn_to(packet, arrived_s):
@@ -242,6 +251,7 @@ class Picture(Transceiver):
         self.agreed = negotiation.agree_video(self.section)
         if self.agreed is None and self.watcher is not None:
             self.watcher.nothing_comes()
+        # A receiver that may not ask goes by key frames alone: asking in vain would hold pictures back.
         elif self.agreed is not None and not self.agreed.nack and self.watcher is not None:
             self.watcher.without_nack()
 
@@ -258,6 +268,8 @@ class Picture(Transceiver):
     def open(self, connection: RTCPeerConnection) -> None:
         """Make the section on ``connection``."""
         super().open(connection)
+        # Before an offer is made, and for answers too: aiortc lists VP8, H.264
+        # and their RTX, and sends the first agreed on.
         negotiation.prefer(self.section, self._wanted.codec)
         if self.track is not None:
             when_key_frame_asked(self.sender, self.track.key_frame_asked)
@@ -269,6 +281,7 @@ class Picture(Transceiver):
 
     def _listen(self, section: RTCRtpTransceiver) -> None:
         media_seam.take_rtp(section.receiver, self._take, resent=self._take_again, estimates=self._estimates)
+        # A party that only shows has nothing to look at.
         if self._wanted.watch is not None and self.media != "sendonly":
             self.watcher = self._wanted.watch(Feedback(section.receiver), self.network)
 

@@ -10,18 +10,23 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
-from rtcprobe.hearing.screen import Screen
-from rtcprobe.picture.settings import VideoCodec
-from rtcprobe.recording import VideoArrival
+from rtcprobe.call.peer import Peer
+from rtcprobe.recording import CameVideo, VideoArrival
 from rtcprobe.runtime.feedback_seam import Feedback
 from rtcprobe.runtime.network import Network
 from rtcprobe.timeline import VIDEO_ORDER
 
-__all__ = ["Watching"]
+if TYPE_CHECKING:  # every call asks who watches; in one of sound nobody has a receiver of pictures
+    from rtcprobe.hearing.screen import Screen
+    from rtcprobe.picture.settings import VideoCodec
 
+__all__ = ["Watching", "came_video", "first_pictures", "watched_on"]
+
+# Receivers of pictures count whole microseconds (``playout.frames``), as libwebrtc's do.
 _US: Final = 1_000_000
 
 
@@ -33,8 +38,8 @@ class Watching:
 
     def __init__(self, policy: str, codec: VideoCodec, *, nack: bool, feedback: Feedback, network: Network) -> None:
         self.first_picture = asyncio.Event()
-        self.screen = Screen(policy, codec, nack=nack)
         self._policy, self._codec = policy, codec
+        self.screen = self._screen(nack=nack)
         self.round_trip_s: Callable[[], float | None] = _unknown
         """Who is asked for it."""
         self._feedback, self._network = feedback, network
@@ -67,7 +72,12 @@ class Watching:
 
     def without_nack(self) -> None:
         """Take note that no packet may be asked for again: nothing has come yet."""
-        self.screen = Screen(self._policy, self._codec, nack=False)
+        self.screen = self._screen(nack=False)
+
+    def _screen(self, *, nack: bool) -> Screen:
+        from rtcprobe.hearing.screen import Screen  # noqa: PLC0415 - as above
+
+        return Screen(self._policy, self._codec, nack=nack)
 
     def packet_arrived(self, packet: VideoArrival) -> None:
         """Take a packet, in order of arrival."""
@@ -78,6 +88,7 @@ class Watching:
 
     def _tell_round_trip(self, at_s: float) -> None:
         now_s = self.round_trip_s()
+        # Told with the instant of a packet, and kept by the screen: hearing plays the same changes at the same packets.
         if now_s is not None and now_s != self._round_trip_s:
             self._round_trip_s = now_s
             self.screen.round_trip(at_s, now_s)
@@ -93,6 +104,7 @@ class Watching:
             else:
                 self._feedback.ask_key_frame(self._ssrc)
         receiver.requests.clear()
+        # Until the first picture was shown its instant is waited for; after it only what may have to be asked for is.
         self._plan(receiver.asks_us() if self.first_picture.is_set() else receiver.next_us())
 
     def _plan(self, at_us: int | None) -> None:
@@ -113,6 +125,29 @@ class Watching:
         self._due = None
         self.screen.advance(max(due_us, round(self._network.now_s() * _US)))
         self._after()
+
+
+def first_pictures(peer: Peer) -> Iterator[asyncio.Event]:
+    """Yield what is set when ``peer`` has shown the first picture of each section that somebody watches."""
+    for picture in peer.pictures:
+        if isinstance(picture.watcher, Watching):
+            yield picture.watcher.first_picture
+
+
+def came_video(peer: Peer, *, forwarded: bool) -> CameVideo | None:
+    """Return what came of the other side's picture; None where none was agreed on."""
+    # The first section is the one: a call of two has one picture each way; rooms ask for theirs by section.
+    for picture in peer.pictures:
+        came = peer.came_video(picture, forwarded=forwarded, there_and_back=False)
+        watcher = picture.watcher
+        return replace(came, round_trips=watcher.screen.round_trips) if isinstance(watcher, Watching) else came
+    return None
+
+
+def watched_on(peer: Peer) -> Screen | None:
+    """Return what ``peer`` watched the other side's picture on, once it is over; None where it watched none."""
+    watcher = next((picture.watcher for picture in peer.pictures), None)
+    return watcher.screen if isinstance(watcher, Watching) else None
 
 
 def _unknown() -> None:

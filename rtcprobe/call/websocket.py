@@ -1,5 +1,11 @@
 """A WebSocket over the HTTP client's line: text messages, each within its time, every fault one sentence.
 
+Theory of operation:
+    The state of RFC 6455 is held by ``websockets``' protocol, which does no I/O: it is fed what came, gives events, and
+    says what is to be sent. Here bytes go between it and the stream. Feeding it may leave something to send (a pong,
+    the answer to a close), so every reading ends with a flush. What it holds to be closed, or the stream's end, ends
+    both ``receive`` and ``send`` with a sentence.
+
 Rules:
     1. Pings are answered while something is received, for which the owner must call ``receive`` (a task of its own).
     2. No compression is offered, and no message larger than ``Limits.body_bytes`` is taken.
@@ -87,6 +93,7 @@ class WebSocket:
         socket = cls(client, exchange, await client.connect(exchange, address), protocol)
         try:
             await socket._shake_hands(request, None if token is None else token.source)
+        # A cancelled join as well: the connection is ours alone until the handshake is over.
         except BaseException:
             await socket.aclose()
             raise
@@ -110,6 +117,7 @@ class WebSocket:
         response = self._response
         exchange.status = response.status_code
         exchange.marks["response_headers"] = self._client.line.network.now_s()
+        # A server that has no WebSocket there answers in HTTP, with a body that says why.
         if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
             raise faults.refusal(exchange, bytes(response.body or b""), token=token)
         if self._protocol.handshake_exc is not None:
@@ -145,6 +153,7 @@ class WebSocket:
         self._gone = True
         try:
             async with asyncio.timeout(_GOODBYE_S):
+                # Normal closure (RFC 6455 §7.4.1); the answer to it is not waited for.
                 if self._protocol.state is State.OPEN:
                     self._protocol.send_close(1000)
                     await self._flush()
@@ -180,6 +189,7 @@ class WebSocket:
         for event in self._protocol.events_received():
             if isinstance(event, Response):
                 self._response = event
+            # Text and binary alike, put together over continuation frames (RFC 6455 §5.4): servers of JSON send either.
             elif isinstance(event, Frame) and event.opcode in {Opcode.TEXT, Opcode.BINARY, Opcode.CONT}:
                 self._parts.append(bytes(event.data))
                 if event.fin:

@@ -93,6 +93,7 @@ def parse_bound(text: str) -> Bound:
     Raises:
         BadInputError: not of the grammar, an unknown metric or aggregate, a value without its unit.
     """
+    # A line is cut before it is matched: whatever somebody writes, the pattern sees no more than it could need.
     line = " ".join(text.split())[:200]
     match = _LINE.fullmatch(line)
     if match is None:
@@ -133,8 +134,7 @@ def judge(bound: Bound, heard: Sequence[HeardStream], videos: Sequence[SeenStrea
 
     Raises:
         BadInputError: about sound or video where there is none; about a mouth-to-ear delay, and nobody said how long
-        the
-            fastest packet took.
+            the fastest packet took.
     """
     of_video = bound.metric in _OF_VIDEO
     if not (videos if of_video else heard):
@@ -146,6 +146,7 @@ def judge(bound: Bound, heard: Sequence[HeardStream], videos: Sequence[SeenStrea
     found = [each for each in found if each is not None]
     if of_video and not found:
         raise BadInputError(f"budget {bound.expression!r}: too few pictures were shown", "record more of the call")
+    # Worst is farthest on the wrong side of the limit: the largest where it may not be exceeded, else the smallest.
     worst_first = sorted(
         (each for each in found if each is not None), key=lambda each: each[0], reverse=bound.op in ("<", "<=")
     )
@@ -175,6 +176,7 @@ def _figure(bound: Bound, heard: HeardStream) -> tuple[float, float, float] | No
         "r": heard.rating.r,
         "variable": getattr(network, f"variable_{bound.aggregate}_s", 0.0),
     }.get(bound.metric)
+    # Loss, delay variation and the rating rest on what the recording does say: they have no range.
     if single is not None:
         return single, single, single
     if bound.metric == "interruptions":
@@ -188,6 +190,7 @@ def _figure(bound: Bound, heard: HeardStream) -> tuple[float, float, float] | No
         return None
     mean_s = float(np.mean(middle.behind_s))
     value = plus_s + aggregated(middle.behind_s, bound.aggregate)
+    # Ranges are kept of means alone; a percentile is taken to move as its mean does between replays.
     low, high = ranges["behind_mean_s"]
     return value, value + low - mean_s, value + high - mean_s
 

@@ -156,6 +156,7 @@ def _text(path: Path, place: str) -> str:
             packed = file.read(2) == b"\x1f\x8b"
             file.seek(0)
             inside = gzip.GzipFile(fileobj=file) if packed else file
+            # A byte more than may be: so a file that unpacks without end is refused after that many bytes.
             data = inside.read(MOST_BYTES + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise BadInputError(f"{place} is damaged", "its gzip data cannot be unpacked") from error
@@ -205,6 +206,7 @@ def _of_columns(stats: Mapping[str, Any]) -> Mapping[str, Sequence[Report]]:
     for identifier, by_name in columns.items():
         instants = [_number(each) for each in by_name.get("timestamp", [])]
         rows: list[Report] = []
+        # Counted from the end: columns that began late are shorter, and their last values are those of the last poll.
         for back in range(len(instants), 0, -1):
             at_ms = instants[-back]
             if at_ms is not None:
@@ -224,11 +226,14 @@ def _of_lines(text: str, place: str) -> Iterator[Mapping[str, Sequence[Report]]]
         try:
             said = json.loads(line)
         except (ValueError, RecursionError) as error:
+            # A page that is closed, or a disk that is full, ends the file within a line.
             if number == len(lines):
                 break
             raise BadInputError(f"{place} is damaged in line {number + 1}", "save the dump again") from error
+        # Everything else in it (descriptions, candidates, constraints) is private and tells no figure.
         if len(said) < 3 or said[0] != "getStats" or not isinstance(said[2], dict):
             continue
+        # By connection, as a page may hold several (one that it throws away, one per publisher).
         reports = connections.setdefault(str(said[1]), defaultdict(list))
         for identifier, report in said[2].items():
             at_ms = _number(report.get("timestamp")) if isinstance(report, dict) else None
@@ -243,6 +248,7 @@ def _streams(connection: int, reports: Mapping[str, Sequence[Report]]) -> Iterat
         if not whole or whole[-1][1].get("type") != "inbound-rtp":
             continue
         rows = _while_packets_came(whole)
+        # ``mediaType`` is an older name of W3C's for it.
         medium = str(rows[-1][1].get("kind", rows[-1][1].get("mediaType")))
         counted = {name: total for name in _COUNTERS.get(medium, ()) if (total := _total(rows, name)) is not None}
         if not counted.get("packetsReceived") or "jitterBufferDelay" not in counted:
@@ -276,12 +282,14 @@ def _total(rows: Sequence[Report], name: str) -> float | None:
         return None
     if name == "packetsLost":  # may fall when a packet comes late: RFC 3550 §6.4.1
         return values[-1]
+    # A counter that falls began anew: what it had reached by then counts as well.
     return values[-1] + math.fsum(before for before, after in pairwise(values) if after < before)
 
 
 def _round_trip_s(reports: Mapping[str, Sequence[Report]]) -> float | None:
     """Return the middle of the round trips of the pair that carried the most."""
     pairs = [rows for rows in reports.values() if rows and rows[-1][1].get("type") == "candidate-pair"]
+    # ICE may have tried many pairs; the one that carried the call has the bytes.
     used = max(pairs, key=lambda rows: _number(rows[-1][1].get("bytesReceived")) or 0.0, default=())
     trips = sorted(trip for _, row in used if (trip := _number(row.get("currentRoundTripTime"))) is not None)
     return trips[len(trips) // 2] if trips else None

@@ -29,6 +29,8 @@ import numpy.typing as npt
 
 from rtcprobe.capture.stream import Capture, Packets, Stream, Wish, clock_of
 from rtcprobe.errors import BadInputError
+from rtcprobe.picture.settings import VIDEO_HZ
+from rtcprobe.units import RTP_CLOCK_HZ
 from rtcprobe.wrapping import counted_on
 
 __all__ = ["is_event_log", "read_event_log"]
@@ -36,8 +38,11 @@ __all__ = ["is_event_log", "read_event_log"]
 Values = npt.NDArray[np.uint64]
 Fields = Mapping[int, int | bytes]
 
+# Field numbers of ``EventStream`` in ``rtc_event_log2.proto``.
 _INCOMING, _PLAYOUT, _BEGIN, _MINIMUM_DELAY, _AUDIO_RECEIVED, _VIDEO_RECEIVED = 2, 6, 16, 34, 101, 103
+# Fewer are a stream's beginning, or a stranger's: neither a clock nor a figure can be told of them.
 _LEAST_PACKETS: Final = 10
+# An hour of one stream of sound is 1.1 MB: ten days of that, held at once.
 _MOST_BYTES: Final = 256 * 2**20
 _MOST_EVENTS: Final = 1_000_000
 """In one batch: an encoder flushes every few seconds, so a thousandth of that is usual."""
@@ -146,6 +151,8 @@ class _Log:
             return []
         columns = {name: np.concatenate([batch[name] for batch in self.packets]) for name in _COLUMNS}
         times = columns["at_ms"].astype(np.int64)
+        # A damaged batch may decode to any number: what cannot be an instant is
+        # left out before it is subtracted from anything.
         good = (times >= 0) & (times < _FAR_OFF)
         columns = {name: each[good] for name, each in columns.items()}
         if not good.any():
@@ -168,10 +175,12 @@ class _Log:
             marker=mine["marker"] != 0,
         ).only(np.argsort(at_s, kind="stable"))
         clock_hz = clock_of(packets.at_s, packets.timestamp.astype(np.uint32))
+        # The log's own configuration is better than a guess by rate; a clock of 90 kHz
+        # guessed for sound is a guess of too few packets.
         if ssrc in self.video:
-            clock_hz = 90_000
-        elif ssrc in self.audio and clock_hz in (None, 90_000):
-            clock_hz = 48_000
+            clock_hz = VIDEO_HZ
+        elif ssrc in self.audio and clock_hz in (None, VIDEO_HZ):
+            clock_hz = RTP_CLOCK_HZ
         return Stream(
             ssrc=ssrc,
             count=len(packets),
@@ -194,6 +203,7 @@ class _Log:
             Wish(since_s=float(at_s), delay_s=int(delay_ms) / 1e3)
             for at_ms, who, delays_ms in self.wishes
             for at_s, remote, delay_ms in zip(_seconds(at_ms, zero_ms), who, delays_ms, strict=True)
+            # Above ten seconds is no wish of an application (``kMaxBaseMinimumDelayMs``), but a damaged batch.
             if int(remote) == ssrc and int(delay_ms) <= 10_000
         ]
         return tuple(sorted(found, key=lambda each: each.since_s))
@@ -241,6 +251,7 @@ def _deltas(block: bytes, base: int | None, count: int) -> Values:
     if present > start:
         steps = _numbers(bits[at:end].reshape(-1, width))
         if signed and width < 64:
+            # Two's complement of ``width`` bits, carried on to 64, so that sums wrap as the writer's did.
             negative = steps >= np.uint64(1 << (width - 1))
             steps = np.where(negative, steps - np.uint64(1 << width), steps)  # modulo 2^64
         values[start:] = (np.cumsum(steps, dtype=np.uint64) + np.uint64(base or 0)) & mask
@@ -252,6 +263,7 @@ def _deltas(block: bytes, base: int | None, count: int) -> Values:
 def _numbers(rows: npt.NDArray[np.uint8]) -> Values:
     """Return the numbers that rows of bits write, most significant first: shape (n, width), width up to 64."""
     padded = np.zeros((len(rows), 64), dtype=np.uint8)
+    # Right-aligned in 64 bits: then eight bytes of each row are one number, whatever the width.
     padded[:, 64 - rows.shape[1] :] = rows
     return np.packbits(padded, axis=1).view(">u8").reshape(-1).astype(np.uint64)
 
@@ -313,6 +325,7 @@ def _field(data: bytes, at: int) -> tuple[int, int | bytes, int]:
 def _varint(data: bytes, at: int) -> tuple[int, int]:
     value, shift = 0, 0
     while True:
+        # Ten bytes hold any varint (protobuf.dev, Encoding): more are no protobuf.
         if at >= len(data) or shift > 63:
             raise _DamagedError
         byte = data[at]

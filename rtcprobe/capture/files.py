@@ -32,6 +32,7 @@ def read_capture(path: Path | str, *, sound_of: int | None = None) -> Capture:
             raise BadInputError(f"{place} is no file", "name a file")
         with Path(path).open("rb") as file:
             inside = gunzipped(file)
+            # Enough for every kind but a dump, whose telling word comes later: 64 kB more are read only for that.
             head = inside.read(64)
             if is_packet_capture(head):
                 return read_packet_capture(file, place, sound_of=sound_of)

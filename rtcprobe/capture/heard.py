@@ -21,14 +21,17 @@ from rtcprobe.capture.hearing import Replayed, replayed
 from rtcprobe.capture.network import Network, network_of
 from rtcprobe.capture.parity import Beside, beside, dumped_of
 from rtcprobe.capture.stream import Capture, Stream
-from rtcprobe.capture.video import VIDEO_HZ, SeenStream, retransmissions, seen
+from rtcprobe.capture.video import SeenStream, retransmissions, seen
 from rtcprobe.errors import BadInputError, ExitCode
+from rtcprobe.picture.settings import VIDEO_HZ
 from rtcprobe.quality import Quality, burst_ratio, conversation, listening
+from rtcprobe.units import RTP_CLOCK_HZ
 
 __all__ = ["SCHEMA", "Heard", "HeardStream", "hear"]
 
 SCHEMA: Final = "rtcprobe.heard/1"
 
+# Each is replayed a dozen times; the others are listed, to be named by ``--ssrc``.
 MOST_HEARD: Final = 8
 _AS_LONG: Final = 0.5
 """Streams at least half as long as the longest are heard too: the other way of the call."""
@@ -38,7 +41,7 @@ _SENDERS_SIDE_S: Final = 0.000_2
 _LATE_PULL_S: Final = 0.050
 # A hundred numbers to a packet that came; and a minute of nothing parts two calls.
 _MOST_TIMES: Final = 100
-_SILENCE_S: Final = 60.0
+_SILENCE_S: Final = 60.0  # twice what ICE consent allows a path to say nothing (RFC 7675 §5.1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -109,6 +112,7 @@ class HeardStream:
 
     def _series(self) -> dict[str, list[float | None]]:
         """Return what a page of statistics would have shown, second by second."""
+        # Counters begin at nothing: so the first second is a difference like the others.
         seconds = [dict.fromkeys(self.replayed.middle.w3c, 0.0), *self.replayed.middle.seconds]
         rows = [{name: late[name] - early[name] for name in late} for early, late in pairwise(seconds)]
         return {
@@ -118,6 +122,7 @@ class HeardStream:
         }
 
 
+# A replay's figure, the key it has in JSON, and what its unit is multiplied by for that.
 _DERIVED: Final = (
     ("jitter_buffer_s", "jitter_buffer_ms", 1e3),
     ("target_s", "target_ms", 1e3),
@@ -223,6 +228,7 @@ def hear(
     """
     if not capture.streams:
         raise BadInputError(f"{name} holds no RTP stream", "capture the media, not the signalling alone")
+    # Found among all streams before any is chosen: a stream of repeats alone is nothing to be heard.
     again = retransmissions(capture.streams)
     chosen = _chosen(capture, name, ssrc, again)
     sound = [each for each in chosen if each.clock_hz != VIDEO_HZ]
@@ -269,7 +275,7 @@ def _chosen(capture: Capture, name: str, ssrc: int | None, again: Mapping[int, S
                 f"stream {ssrc} holds the retransmissions of {repeated} alone", f"give --ssrc {repeated}"
             )
         return found[:1]
-    sound = [each for each in capture.streams if each.clock_hz not in (None, 90_000)]
+    sound = [each for each in capture.streams if each.clock_hz not in (None, VIDEO_HZ)]
     video = [
         each for each in capture.streams if each.clock_hz == VIDEO_HZ and all(each is not one for one in again.values())
     ]
@@ -278,7 +284,8 @@ def _chosen(capture: Capture, name: str, ssrc: int | None, again: Mapping[int, S
             f"{name} holds no stream of sound or video with a steady clock",
             "capture ten packets and a second or more of it",
         )
-    opus = [each for each in sound if each.clock_hz == 48_000] or sound
+    # WebRTC's sound is Opus at 48 kHz (RFC 7587 §4.1); other clocks in the same file are most often another call's.
+    opus = [each for each in sound if each.clock_hz == RTP_CLOCK_HZ] or sound
     return [each for kind in (opus, video) for each in _longest(kind)]
 
 
@@ -311,6 +318,8 @@ def _heard(stream: Stream, from_s: float, one_way_s: float | None, *, with_sound
     stream, apart = _one_call(stream)
     found = replayed(stream, from_s=from_s, with_sound=with_sound)
     network = network_of(stream)
+    # What was made up is what the listener lost: G.107's Ppl is of the
+    # packets that the decoder did not get, late ones too.
     concealed = found.middle.concealed or 0.0
     burst = _burst(stream)
     behind_s = found.middle.behind_mean_s
@@ -352,6 +361,7 @@ def _warnings(stream: Stream, network: Network, found: Replayed) -> list[str]:
     if found.red:
         said.append("RED under SRTP cannot be opened: heard as if every packet had only the frame of its own time")
     if stream.pulls_s is not None and len(stream.pulls_s) > 1:
+        # Less the 10 ms that lie between two pulls in any case.
         late_s = float(np.diff(stream.pulls_s).max()) - 0.010
         if late_s > _LATE_PULL_S:
             said.append(f"the receiver itself asked for sound up to {late_s * 1e3:.0f} ms late")

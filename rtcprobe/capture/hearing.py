@@ -30,6 +30,7 @@ from rtcprobe.capture.network import floor_of
 from rtcprobe.capture.programme import PROGRAMME_S, PROGRAMMES, ProgrammeDecoder, frame_payload
 from rtcprobe.capture.stream import Packets, Stream, Wish
 from rtcprobe.errors import BadInputError
+from rtcprobe.picture.settings import VIDEO_HZ
 from rtcprobe.playout.arrivals import Arrival, Coming
 from rtcprobe.playout.base import BLOCK_S, SAMPLE_RATE_HZ, Decoder, Pcm, RtpPacket
 from rtcprobe.playout.neteq import NetEq
@@ -40,13 +41,19 @@ __all__ = ["Plan", "Played", "ReplayWay", "Replayed", "plan_of", "play", "replay
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
+# The phase of the loudspeaker's ticks moves the mean delay by some ms, in steps that six phases of 10 ms show; of a
+# log, whose ticks are known, three places in the programme tell how much the sound matters.
 PHASES: Final = 6
 PLACES: Final = 3
 _WHOLE_S: Final = 300.0
 """A stream up to this long is played at every phase over every programme."""
+# Silence behind the last packet is over after ten frames of nothing; an application may ask for a jitter buffer of ten
+# seconds (W3C jitterBufferTarget), and two more are left for it to run dry.
 _DRY_S, _LONGEST_DRAIN_S = 0.200, 12.0
+# Chromium's numbers. Inside the replay every packet has the first; the second tells RED under SRTP.
 _PAYLOAD_TYPE, _RED = 111, 63
 _TAG_BYTES: Final = (16, 10, 4)  # AES-GCM, HMAC-SHA1-80, HMAC-SHA1-32 (RFC 7714, RFC 3711)
+# Opus' own: a frame without sound is its table of contents alone, or that and one byte (``audio.opus_packet.is_dtx``).
 _DTX_BYTES: Final = 2
 _GAP_S: Final = 0.060  # three frames: what DTX leaves out at least
 
@@ -116,7 +123,7 @@ def replayed(stream: Stream, *, from_s: float = 0.0, with_sound: bool = False) -
         BadInputError: no audio clock, too short for ``from_s``, or nothing in it that can be played.
     """
     packets, clock_hz = stream.packets, stream.clock_hz
-    if clock_hz is None or clock_hz == 90_000:
+    if clock_hz is None or clock_hz == VIDEO_HZ:
         what = "the 90 kHz clock of video" if clock_hz else "no steady clock of audio"
         raise BadInputError(f"stream {stream.ssrc} has {what}", "name a stream of sound with --ssrc")
     lasts_s = float(np.ptp(packets.at_s)) if len(packets) else 0.0
@@ -127,6 +134,7 @@ def replayed(stream: Stream, *, from_s: float = 0.0, with_sound: bool = False) -
         raise BadInputError(f"stream {stream.ssrc} has no frame of sound in it", "name another with --ssrc")
     long = lasts_s > _WHOLE_S
     head = plan.only(plan.at_s - plan.at_s[0] <= _WHOLE_S) if long else plan
+    # Of a long stream the ranges are those of its head: half of that has to be left to count.
     begin_s = min(from_s, _WHOLE_S / 2) if long else from_s
     ways = ways_of(plan, stream)
     runs = [play(head, way.pulls(head, stream), way.decoder(head), stream.wishes, from_s=begin_s) for way in ways]
@@ -227,8 +235,10 @@ def _frame(sequence: Ints, timestamp: Ints) -> int:
     """Return the samples of a packet at 48 kHz: the step of RTP time between neighbours, most often."""
     order = np.argsort(sequence, kind="stable")
     steps = np.diff(timestamp[order])[np.diff(sequence[order]) == 1]
+    # Up to 120 ms, the longest packet of Opus (RFC 6716 §3.2.5): more is a pause.
     steps = steps[(steps > 0) & (steps <= SAMPLE_RATE_HZ * 12 // 100)]
     if not len(steps):
+        # 20 ms, the default of RFC 7587 §6.1, where no two neighbours came.
         return 960
     values, counts = np.unique(steps, return_counts=True)
     return int(values[counts.argmax()])
@@ -240,6 +250,7 @@ def _dtx_bytes(packets: Packets, timestamp: Ints, frame: int) -> int | None:
     steps = np.diff(timestamp[order])
     gap = (np.diff(packets.sequence[order]) == 1) & (steps > frame) & (steps >= _GAP_S * SAMPLE_RATE_HZ)
     before = packets.size[order][:-1][gap]
+    # Two gaps of one size are chance; and what is no smaller than usual says no silence.
     if len(before) < 3:
         return None
     usual = int(np.median(before))
@@ -264,6 +275,7 @@ class ReplayWay:
         """Return the instants of the loudspeaker, logged or a grid of 10 ms, from just before the first packet."""
         first_s, last_s = float(plan.at_s[0]), float(plan.at_s[-1])
         if not self.grid and stream.pulls_s is not None:
+            # One pull before the first packet, so that the first block is asked for as the receiver did.
             return stream.pulls_s[max(0, int(np.searchsorted(stream.pulls_s, first_s)) - 1) :]
         count = math.ceil((last_s - first_s + _LONGEST_DRAIN_S) / BLOCK_S)
         grid_s = first_s + (self.phase - 1.0 + np.arange(count)) * BLOCK_S
@@ -336,6 +348,7 @@ def _behind(plan: Plan, played_s: Floats, played_at: Ints) -> Floats:
     if not len(played_s):
         return np.zeros(0)
     floors = floor_of(plan.at_s, plan.transit_s)
+    # The floor of the packet that had come last when the block was played: the sender's clock drifts (``network``).
     place = np.clip(np.searchsorted(plan.at_s, played_s, side="right") - 1, 0, len(floors) - 1)
     return np.asarray(played_s - played_at / SAMPLE_RATE_HZ - floors[place])
 
@@ -355,6 +368,7 @@ def _middle(runs: Sequence[Played]) -> int:
     """Return which replay is nearest the median of every figure, the farthest one counting, each by its range."""
     table = np.array([[getattr(run, name) or 0.0 for name in _FIGURES] for run in runs])
     spread = np.ptp(table, axis=0)
+    # Each figure by its own range, for delays and shares have no common unit.
     apart = np.abs(table - np.median(table, axis=0)) / np.where(spread > 0.0, spread, 1.0)
     return int(apart.max(axis=1).argmin())
 

@@ -28,14 +28,14 @@ Ints = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 
-_IPV4, _IPV6, _PPPOE = 0x0800, 0x86DD, 0x8864
+_IPV4, _IPV6, _PPPOE = 0x0800, 0x86DD, 0x8864  # EtherTypes (IANA, "IEEE 802 Numbers")
 # 802.1Q, 802.1ad, and the QinQ of before the standard; four of them, or eight IPv6 extensions, are nobody's frame.
 _TAGS: Final = (0x8100, 0x88A8, 0x9100)
 _MOST_TAGS, _MOST_EXTENSIONS = 4, 8
 # IANA's protocol numbers: RFC 768, and those of IPv6's extension headers (RFC 8200, section 4).
 _UDP: Final = 17
 _EXTENSIONS: Final = (0, 43, 60, 135)  # hop-by-hop, routing, destination options, mobility: length in eights
-_FRAGMENT, _AUTHENTICATION = 44, 51
+_FRAGMENT, _AUTHENTICATION = 44, 51  # a fixed length, and one in fours (RFC 4302 §2.2)
 _BSD_IPV6: Final = (10, 24, 28, 30)  # AF_INET6 of Linux, OpenBSD, FreeBSD, macOS
 
 LINK_TYPES: Final = {
@@ -83,6 +83,7 @@ def datagrams(frames: Frames, left_out: Counter[str]) -> Datagrams | None:
     data = np.concatenate([frames.data, _PAD])
     place, kind = _network(data, frames)
     end = frames.begin + frames.length
+    # The least that holds both headers: 20 or 40 bytes of IP, 8 of UDP.
     known = ((kind == _IPV4) & (place + 28 <= end)) | ((kind == _IPV6) & (place + 48 <= end))
     left_out["not IP"] += int(np.count_nonzero(~known))
     chosen = np.flatnonzero(known)
@@ -121,6 +122,7 @@ def _network(data: Bytes, frames: Frames) -> tuple[Ints, Ints]:
     if link == 108:
         family = data[begin + 3].astype(np.int64)
         return begin + 4, np.where(family == 2, _IPV4, np.where(np.isin(family, _BSD_IPV6), _IPV6, 0))
+    # Bytes of the link's header, and where in it the EtherType stands.
     header, kind_at = {1: (14, 12), 113: (16, 14), 276: (20, 0)}[link]
     place, kind = begin + header, u16(data, begin + kind_at)
     end = begin + frames.length
@@ -133,8 +135,10 @@ def _network(data: Bytes, frames: Frames) -> tuple[Ints, Ints]:
     session = (kind == _PPPOE) & (place + 8 <= end)
     if session.any():
         protocol = u16(data, np.where(session, place + 6, begin))
+        # PPP's numbers of IPv4 (RFC 1332 §3) and IPv6 (RFC 5072 §3).
         inner = np.where(protocol == 0x0021, _IPV4, np.where(protocol == 0x0057, _IPV6, 0))
         kind, place = np.where(session, inner, kind), np.where(session, place + 8, place)
+    # A damaged length may point anywhere; behind the end there is only padding, which is no protocol.
     return np.minimum(place, len(data) - len(_PAD)), kind
 
 
@@ -157,6 +161,8 @@ def _transport(data: Bytes, place: Ints, six: Mask, end: Ints) -> tuple[Ints, In
         if not extended.any():
             break
         here = np.where(extended, at, place)
+        # Lengths of extension headers: 8 bytes more than they say in eights (RFC 8200 §4), of AH in fours, less two
+        # (RFC 4302 §2.2); a fragment's is fixed.
         eights = data[here + 1].astype(np.int64)
         size = np.where(
             protocol == _AUTHENTICATION, 4 * (eights + 2), np.where(protocol == _FRAGMENT, 8, 8 * (eights + 1))
@@ -171,6 +177,7 @@ def _transport(data: Bytes, place: Ints, six: Mask, end: Ints) -> tuple[Ints, In
 def _inside_turn(data: Bytes, begin: Ints, length: Ints) -> tuple[Ints, Ints]:
     """Return datagrams with TURN's framing taken off: channel data (RFC 8656 §12.4), data and send indications."""
     first = data[begin]
+    # Channel numbers are 0x4000 to 0x4FFF (RFC 8656 §12): neither STUN, DTLS nor RTP begins so (RFC 7983 §7).
     channel = (first >= 0x40) & (first <= 0x4F) & (length >= 4)
     if channel.any():
         inner = u16(data, begin + 2)
@@ -196,5 +203,6 @@ def _attribute(message: bytes, wanted: int) -> tuple[int, int] | None:
         kind, size = int.from_bytes(message[at : at + 2], "big"), int.from_bytes(message[at + 2 : at + 4], "big")
         if kind == wanted and at + 4 + size <= len(message):
             return at + 4, size
+        # Values are padded to four bytes, which their length does not count (RFC 8489 §14).
         at += 4 + (size + 3) // 4 * 4
     return None

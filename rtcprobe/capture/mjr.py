@@ -20,6 +20,7 @@ import numpy as np
 
 from rtcprobe.capture.stream import Capture, Packets, Stream
 from rtcprobe.errors import BadInputError
+from rtcprobe.picture.settings import VIDEO_HZ
 from rtcprobe.wrapping import counted_on
 
 __all__ = ["MJR_HEADS", "read_mjr"]
@@ -28,6 +29,7 @@ MJR_HEADS: Final = (b"MJR00002", b"MEETECHO", b"MJR00001")
 # A day of Opus; and RTP clocks by the codec's name (RFC 3551: G.722's says 8,000 although it samples at 16,000).
 _MOST_BYTES: Final = 256 * 2**20
 _CLOCK_HZ: Final = {"opus": 48_000, "multiopus": 48_000, "pcmu": 8_000, "pcma": 8_000, "g722": 8_000}
+# As of the other readers: fewer tell neither a clock nor a figure.
 _LEAST_PACKETS: Final = 10
 
 
@@ -53,15 +55,17 @@ def read_mjr(file: BinaryIO, place: str) -> Capture:
     if packets is None:
         raise BadInputError(f"{place} holds fewer than {_LEAST_PACKETS} packets", "record while somebody speaks")
     codec = str(about.get("c", ""))
+    # The first packet's instant where it is told, else when the file was made.
     begun_us = about.get("u", about.get("s"))
     stream = Stream(
         ssrc=0,
         source=f"Janus recording, {codec or medium}",
         count=len(packets),
         duration_s=float(np.ptp(packets.at_s)),
-        clock_hz=90_000 if medium == "video" else _CLOCK_HZ.get(codec),
+        clock_hz=VIDEO_HZ if medium == "video" else _CLOCK_HZ.get(codec),
         payload_type=int(packets.payload_type[0]),
         load=lambda: (packets, 0),
+        # Decrypted in any case, but only Opus can be decoded here: other sound is played as a programme.
         encrypted=codec != "opus",
         at_the_server=True,
     )
@@ -99,6 +103,7 @@ def _packets(data: bytes, at: int) -> tuple[Packets | None, bool]:
         if len(packet) < size:
             cut = True
             break
+        # Recordings of data channels have another form, and a damaged length may point into a packet: only RTP counts.
         if size >= 12 and packet[0] >> 6 == 2:
             second, sequence, timestamp = struct.unpack_from(">BHI", packet, 1)
             rows.append((at_ms, sequence, timestamp, second, _payload(packet)))

@@ -31,11 +31,14 @@ FLOOR_S: Final = 10.0
 """Within this and its neighbours the fastest packet is sought: 20 ppm make 0.4 ms of it."""
 # Over less than a minute a drift of 50 ppm is less than 3 ms, which any network makes.
 LEAST_DRIFT_S: Final = 60.0
+# Points of a second each: 25 in a row keep what neighbours have in common. Of 200 draws five lie beyond either end of a
+# 95 % interval.
 _BOOTSTRAPS, _BLOCK = 200, 25
 # A packet that lies so near to the line below all transit times was hardly delayed: some of them have to.
 _TOUCHING_S: Final = 0.000_2
 # A route that changed looks like a drift: steps of more than 3 ms that explain more than a slope does are one.
 _STEP_S: Final = 0.003
+# A stream with DTX may be a minute long and have packets in a few of its seconds only.
 _LEAST_SECONDS: Final = 30
 
 
@@ -111,6 +114,7 @@ def floor_of(at_s: Floats, transit_s: Floats) -> Floats:
     places = np.floor((at_s - at_s.min()) / FLOOR_S).astype(np.int64)
     floors = np.full(int(places.max()) + 1, np.inf)
     np.minimum.at(floors, places, transit_s)
+    # Its own ten seconds, those before and those after: a floor must not jump where a block ends.
     nearby = np.minimum(np.minimum(np.append(floors[1:], np.inf), np.append(np.inf, floors[:-1])), floors)
     return np.asarray(nearby[places])
 
@@ -131,6 +135,7 @@ def clock_drift(at_s: Floats, transit_s: Floats) -> Drift:
     rng = np.random.default_rng(1)
     slopes = np.array([_both(*_resampled(at_s, transit_s, rng)) for _ in range(_BOOTSTRAPS)])
     low, high = np.percentile(slopes, (2.5, 97.5), axis=0)
+    # Columns are the hull's slope and least squares': either may be fooled, so each must lie in the other's interval.
     if not (low[0] <= least_squares <= high[0] or low[1] <= hull <= high[1]):
         return Drift(reason="its floor and its mean drift apart")
     if touching < 3 or (low[0] <= 0.0 <= high[0]) or (low[1] <= 0.0 <= high[1]):
@@ -188,14 +193,18 @@ def _stepped(at_s: Floats, transit_s: Floats) -> bool:
     line = np.polyval(np.polyfit(at_s, transit_s, 1), at_s)
     of_line = float(np.sum((transit_s - line) ** 2))
     total, squares = np.cumsum(transit_s), np.cumsum(transit_s**2)
+    # Five points at either end: of fewer a level is no level.
     cut = np.arange(5, count - 5)
     if not len(cut):
         return False
+    # Sums of squares about the mean on either side of every cut at once, from running sums.
     left = squares[cut - 1] - total[cut - 1] ** 2 / cut
     right = (squares[-1] - squares[cut - 1]) - (total[-1] - total[cut - 1]) ** 2 / (count - cut)
     best = int(np.argmin(left + right))
     at = int(cut[best])
     size = abs(float(np.median(transit_s[at:]) - np.median(transit_s[:at])))
+    # A drift is explained by a line much better than by two levels, a step
+    # the other way round: between them lies the half.
     return float((left + right)[best]) < 0.5 * of_line and size > _STEP_S
 
 

@@ -98,6 +98,7 @@ def beside(capture: Capture, stream: Stream, dump: Dump, *, from_s: float) -> Be
         )
     packets = stream.packets
     first_s, last_s = float(packets.at_s[0]) + from_s, float(packets.at_s[-1])
+    # Both clocks are UTC here: of the browser's own reports, and of the recording's beginning.
     polls = [
         (at_s - capture.begun_unix_s, row)
         for at_s, row in found.polls
@@ -108,11 +109,13 @@ def beside(capture: Capture, stream: Stream, dump: Dump, *, from_s: float) -> Be
             f"{dump.name} counts stream {stream.ssrc} at other times than it was recorded",
             "give the dump of the same call, made on the machine that recorded it",
         )
+    # From the first packet on, whatever ``from_s`` says: a jitter buffer has a memory, and only counting begins later.
     plan = plan_of(packets, stream.clock_hz, encrypted=stream.encrypted)
     ends_s = np.array([polls[0][0], polls[-1][0]])
     runs = []
     for way in ways_of(plan, stream):
         played = play(plan, way.pulls(plan, stream), way.decoder(plan), stream.wishes, marks_s=ends_s)
+        # A replay that ran dry before the last poll has no counters at it.
         if len(played.seconds) == len(ends_s):
             runs.append(_between(played.seconds[0], played.seconds[-1]))
     theirs = _between(polls[0][1], polls[-1][1])
@@ -139,6 +142,7 @@ def _counted(theirs: float | None, ours: Sequence[float | None]) -> Counted:
     known = [each for each in ours if each is not None]
     return Counted(
         theirs=theirs,
+        # A figure that a replay had, not one between two: counts of events are whole.
         ours=statistics.median_low(known) if known else None,
         low=min(known, default=None),
         high=max(known, default=None),

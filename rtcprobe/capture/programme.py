@@ -24,7 +24,10 @@ __all__ = ["PROGRAMMES", "PROGRAMME_S", "ProgrammeDecoder", "frame_payload"]
 Pcm = npt.NDArray[np.float32]
 
 PROGRAMMES: Final = ("speech-like", "noise -55 dBFS")
+# 1.4 million samples, made once a process; a call of minutes hears it several times.
 PROGRAMME_S: Final = 30
+# The level of speech that ITU-T tests are made at (P.56, active speech level), and a quiet room's
+# noise as of our own mouths (``audio.mouth``).
 _SPEECH_DBFS, _NOISE_DBFS = -26.0, -55.0
 _PAYLOAD: Final = struct.Struct(">QH")
 _SYLLABLE_S: Final = 0.22  # four and a half a second, the rhythm of speech (Greenberg, Speech Communication 29, 1999)
@@ -105,8 +108,10 @@ def _speech(samples: int) -> Pcm:
             phase = 2 * np.pi * np.cumsum(pitch_hz) / SAMPLE_RATE_HZ
             formants = _VOWELS[rng.integers(len(_VOWELS))]
             sound = np.zeros(size)
+            # Of a pitch of 95 to 150 Hz: up to 2.6 and 4 kHz, where the third formant lies.
             for harmonic in range(1, 28):
                 frequency = harmonic * float(pitch_hz[0])
+                # A resonance 90 Hz to either side of each formant; a floor under them, as a voice has no gaps.
                 gain = sum(1.0 / (1.0 + ((frequency - each) / 90.0) ** 2) for each in formants) + 0.02
                 sound += gain / harmonic**0.3 * np.sin(harmonic * phase)
             sound *= envelope

@@ -35,6 +35,7 @@ __all__ = ["Frames", "Reading", "frames_of", "gunzipped", "is_packet_capture"]
 Ints = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
 
+# Some 11,000 packets of sound: enough that arithmetic on arrays costs less than the walk, and little memory.
 BLOCK_BYTES: Final = 2 * 2**20
 MOST_FRAME_BYTES: Final = 2**18
 """MAXIMUM_SNAPLEN of libpcap; nothing longer is a frame."""
@@ -47,9 +48,10 @@ _PCAP: Final = {
 """Magic number → (byte order, nanoseconds of a tick)."""
 _PCAPNG: Final = b"\x0a\x0d\x0d\x0a"
 _GZIP: Final = b"\x1f\x8b"
+# Block types: draft-ietf-opsawg-pcapng §4.1 to §4.4, the obsolete packet block in its appendix.
 _SECTION, _INTERFACE, _OLD_PACKET, _SIMPLE, _ENHANCED = 0x0A0D0D0A, 1, 2, 3, 6
 _RESOLUTION, _OFFSET = 9, 14  # options of an interface: if_tsresol, if_tsoffset
-_NS: Final = 1_000_000_000
+_NS: Final = 1_000_000_000  # of a second: all instants are whole nanoseconds, as the finest captures have them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -89,6 +91,7 @@ class _Interface:
     def nanoseconds(self, ticks: npt.NDArray[np.uint64]) -> Ints:
         base, exponent = self.tick
         if base == 2:
+            # The whole seconds apart from the rest: a 64-bit count of binary ticks does not fit in a double.
             whole = (ticks >> np.uint64(exponent)).astype(np.int64) * _NS
             part = (ticks & np.uint64((1 << exponent) - 1)).astype(np.float64) * (_NS / 2.0**exponent)
             at_ns = whole + part.astype(np.int64)
@@ -248,6 +251,7 @@ class _Walk:
                 break
             if self.used + length > len(window):
                 break
+            # Their heads are alike, but for the interface number: both are read by one arithmetic below.
             if kind in (_ENHANCED, _OLD_PACKET) and length >= 32:
                 run.append(self.used)
             elif kind == _INTERFACE:
@@ -275,6 +279,7 @@ class _Walk:
             elif code == _OFFSET and len(value) == 8:
                 found.offset_s = struct.unpack(f"{order}q", value)[0]
             option += 4 + (size + 3) // 4 * 4
+        # A finer tick than any clock's is damage: shifts by that much would overflow, so the default is taken.
         if found.tick[1] > (60 if found.tick[0] == 2 else 18):
             found.tick = (10, 6)
         return found
@@ -295,6 +300,7 @@ class _Walk:
         length = head[:, 5].astype(np.int64)
         whole = begin + 28 + length <= begin + head[:, 1].astype(np.int64) - 4
         for index in np.unique(number[whole]).tolist():
+            # A packet of an interface that was never described has no clock: it is left out.
             if index >= len(self.interfaces):
                 continue
             interface = self.interfaces[index]

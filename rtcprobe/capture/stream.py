@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from rtcprobe.picture.settings import VIDEO_HZ
 from rtcprobe.wrapping import counted_on
 
 __all__ = ["CLOCKS_HZ", "Capture", "Packets", "Stream", "Wish", "clock_of"]
@@ -17,11 +18,12 @@ __all__ = ["CLOCKS_HZ", "Capture", "Packets", "Stream", "Wish", "clock_of"]
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-CLOCKS_HZ: Final = (8_000, 16_000, 32_000, 44_100, 48_000, 90_000)
+CLOCKS_HZ: Final = (8_000, 16_000, 32_000, 44_100, 48_000, VIDEO_HZ)
 """RTP clocks in use. Source: RFC 3551 tables 4 and 5, RFC 7587 §4.1."""
 # Clocks of codecs lie 8 % apart at the least (44.1 and 48 kHz), a sender's own is off by a thousandth at most; over a
 # second of packets.
 _CLOCK_TOLERANCE: Final = 0.05
+# In less, jitter of 50 ms is as much as clocks lie apart.
 _LEAST_CLOCK_S: Final = 1.0
 
 
@@ -127,8 +129,10 @@ def clock_of(at_s: Floats, timestamp: npt.NDArray[np.uint32]) -> int | None:
     if span_s < _LEAST_CLOCK_S:
         return None
     ends = counted_on(np.concatenate([timestamp[:edge], timestamp[-edge:]]), 32)
-    wraps = round((span_s * 48_000 - (np.median(ends[edge:]) - np.median(ends[:edge]))) / 2**32)
-    ticks = float(np.median(ends[edge:]) - np.median(ends[:edge])) + wraps * 2.0**32
-    rate = ticks / span_s
-    nearest = min(CLOCKS_HZ, key=lambda clock: abs(rate - clock) / clock)
-    return nearest if abs(rate - nearest) / nearest < _CLOCK_TOLERANCE else None
+    ticks = float(np.median(ends[edge:]) - np.median(ends[:edge]))
+    # 32 bits wrap after 13 hours at 90 kHz, and how often between the ends nobody says: each clock has a number of
+    # wraps with which it comes nearest, and the true one comes nearest of all.
+    wraps = {clock: round((span_s * clock - ticks) / 2**32) for clock in CLOCKS_HZ}
+    off = {clock: abs((ticks + wraps[clock] * 2.0**32) / span_s - clock) / clock for clock in CLOCKS_HZ}
+    nearest = min(CLOCKS_HZ, key=lambda clock: off[clock])
+    return nearest if off[nearest] < _CLOCK_TOLERANCE else None

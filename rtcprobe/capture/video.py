@@ -26,11 +26,12 @@ import numpy as np
 from rtcprobe.capture.network import Network, network_of
 from rtcprobe.capture.stream import Packets, Stream
 from rtcprobe.errors import BadInputError
+from rtcprobe.picture.settings import VIDEO_HZ
 from rtcprobe.playout.frames import FrameReceiver, VideoPacket, make_receiver
+from rtcprobe.wrapping import unwrapped
 
-__all__ = ["VIDEO_HZ", "SeenStream", "Viewed", "retransmissions", "seen"]
+__all__ = ["SeenStream", "Viewed", "retransmissions", "seen"]
 
-VIDEO_HZ: Final = 90_000
 SKEW_UNKNOWN: Final = (
     "sender reports, which relate its clock to the sound's, are encrypted in a capture, and not read from an event log"
 )
@@ -38,7 +39,9 @@ _POLICY: Final = "libwebrtc"
 _KEY_TIMES: Final = 4.0
 """A frame this much larger than the median is taken for a key frame: 640x480 at 500 kb/s has 7 to 15 times."""
 _TAGS_BYTES: Final = 20  # SRTP's tag (16, 10 or 4) and, where sent, a payload descriptor: less than any picture
+# RTX bears the times of what it repeats, but for the padding that is sent on it to probe the line.
 _ALIKE: Final = 0.9
+# A second more than the last packet: what waits is released or given up by then, and nothing is frozen for it.
 _DRAIN_US: Final = 1_000_000
 _OURS: Final = frozenset({"nackCount", "pliCount", "keyFramesDecoded", "totalDecodeTime", "bytesReceived"})
 """Counters of our receiver that say nothing of the recording."""
@@ -133,6 +136,7 @@ def retransmissions(streams: Sequence[Stream]) -> dict[int, Stream]:
     video = [each for each in streams if each.clock_hz == VIDEO_HZ or each.clock_hz is None]
     found: dict[int, Stream] = {}
     for stream in sorted(video, key=lambda each: -each.count):
+        # Longest first: a stream that was found to repeat another is not asked what repeats it.
         if any(stream is each for each in found.values()) or stream.clock_hz != VIDEO_HZ:
             continue
         if stream.rtx_ssrc is not None:
@@ -142,6 +146,7 @@ def retransmissions(streams: Sequence[Stream]) -> dict[int, Stream]:
         for other in video:
             if other is stream or other.count >= stream.count or stream.ssrc in found:
                 continue
+            # RTX goes the way of its stream (one transport, RFC 9143): times that agree elsewhere are chance.
             if (other.source, other.destination) != (stream.source, stream.destination):
                 continue
             asked = np.unique(other.packets.timestamp % 2**32)
@@ -162,6 +167,7 @@ def seen(stream: Stream, rtx: Stream | None = None, *, from_s: float = 0.0) -> S
         )
     packets, repaired = _with_resent(stream.packets, rtx)
     large, behind_holes = _key_frames(packets)
+    # Twice the same packets: as if the picture came back with the next large frame, and with the next whole one.
     middle, best = (_viewed(packets, keys, from_s) for keys in (large, large | behind_holes))
     if not middle.w3c["framesReceived"]:
         raise BadInputError(f"stream {stream.ssrc} has no whole frame in it", "name another with --ssrc")
@@ -205,7 +211,8 @@ def _with_resent(packets: Packets, rtx: Stream | None) -> tuple[Packets, int]:
     taken: list[tuple[int, int]] = []
     anchor = int(packets.timestamp[0])
     for place in np.flatnonzero(again.size > _TAGS_BYTES).tolist():
-        at = anchor + (int(again.timestamp[place]) - anchor + 2**31) % 2**32 - 2**31
+        # The time of the repeat nearest to the stream's own, for either may count on beyond 32 bits.
+        at = unwrapped(int(again.timestamp[place]), anchor, 32)
         fits = np.flatnonzero(free & (low <= at) & (at <= high))
         if len(fits):
             # The last of a frame has its marker; of the others the first that is missing was asked for first.
@@ -219,6 +226,7 @@ def _with_resent(packets: Packets, rtx: Stream | None) -> tuple[Packets, int]:
         at_s=np.concatenate([packets.at_s, again.at_s[places]]),
         sequence=np.concatenate([packets.sequence, np.array([number for _, number in taken])]),
         timestamp=np.concatenate([packets.timestamp % 2**32, again.timestamp[places] % 2**32]),
+        # Less two: the original number stands before the payload (RFC 4588 §4).
         size=np.concatenate([packets.size, again.size[places] - 2]),
         payload_type=np.concatenate([packets.payload_type, again.payload_type[places]]),
         marker=np.concatenate([packets.marker, again.marker[places]]),
@@ -232,7 +240,9 @@ def _key_frames(packets: Packets) -> tuple[frozenset[int], frozenset[int]]:
     sequence, timestamp = packets.sequence[order], packets.timestamp[order] % 2**32
     times, inverse = np.unique(timestamp, return_inverse=True)
     sizes = np.bincount(inverse, weights=packets.size[order].astype(np.float64))
+    # By size alone, summed over the packets of one RTP time.
     large = {int(times[place]) for place in np.flatnonzero(sizes >= _KEY_TIMES * np.median(sizes))}
+    # The first frame seen is taken for one that can be shown: what it needs lies before the recording.
     large.add(int(timestamp[0]))
     marker = packets.marker[order]
     behind: set[int] = set()
@@ -254,6 +264,7 @@ def _viewed(packets: Packets, keys: frozenset[int], from_s: float) -> Viewed:
         strict=True,
     )  # fmt: skip
     for now_us, sequence, timestamp, marker, size in rows:
+        # The state at ``from_s``, before the packet that is the first beyond it.
         if before is None and now_us - begin_us >= from_s * 1e6:
             receiver.advance(now_us)
             before = receiver.counters.w3c()
@@ -262,6 +273,7 @@ def _viewed(packets: Packets, keys: frozenset[int], from_s: float) -> Viewed:
                 sequence=sequence & 0xFFFF,
                 timestamp=timestamp & 0xFFFFFFFF,
                 marker=marker,
+                # Padding has no picture in it; a packet with a marker ends a frame, however small.
                 size_bytes=size if size > _TAGS_BYTES or marker else 0,
                 key=timestamp & 0xFFFFFFFF in keys,
             ),

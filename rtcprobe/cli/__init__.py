@@ -12,36 +12,44 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from importlib import import_module
 from typing import Any, NoReturn
 
 import click
 
 from rtcprobe import __version__
-from rtcprobe.cli.adapt import adapt
-from rtcprobe.cli.check import check
 from rtcprobe.cli.common import EXIT_CODES, complain
-from rtcprobe.cli.compare import compare
-from rtcprobe.cli.hear import hear
-from rtcprobe.cli.link import link
-from rtcprobe.cli.look import links, scenarios, schema, score, selftest, targets
-from rtcprobe.cli.place import place
-from rtcprobe.cli.relay import relay
-from rtcprobe.cli.report import report
-from rtcprobe.cli.run import run
-from rtcprobe.cli.serve import serve
 from rtcprobe.cli.signals import ended_as_by_hand, heed
-from rtcprobe.cli.sweep import sweep
-from rtcprobe.cli.vendors import vendors
 from rtcprobe.errors import ExitCode, RtcprobeError
 from rtcprobe.secrets import scrub
 
 __all__ = ["cli", "main"]
 
+# The shell's convention: 128 and the signal's number is who was ended by one (POSIX, 2.8.2 asks for more than 128).
 _SIGNALLED = 128
 _BROKEN_PIPE = 141  # 128 + SIGPIPE, the shell's convention: no verdict was delivered
 
 
-@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+_HOMES = {
+    **{name: name for name in ("run", "serve", "check", "compare", "vendors", "sweep", "relay")},
+    **{name: name for name in ("adapt", "hear", "link", "place", "report")},
+    **dict.fromkeys(("score", "scenarios", "links", "targets", "schema", "selftest"), "look"),
+}
+"""Every command, and the module that has it: one of them is loaded for itself alone, all of them for ``--help``."""
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as click calls it
+        return sorted(_HOMES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
+        if cmd_name not in _HOMES:
+            return None
+        command: click.Command = getattr(import_module(f"rtcprobe.cli.{_HOMES[cmd_name]}"), cmd_name)
+        return command
+
+
+@click.group(cls=_Commands, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="rtcprobe", message="%(prog)s %(version)s")
 @click.pass_context
 def cli(context: click.Context) -> None:
@@ -49,12 +57,6 @@ def cli(context: click.Context) -> None:
     heed("SIGTERM")
     if context.invoked_subcommand != "serve":  # which reloads then, and says itself when it can
         heed("SIGHUP")
-
-
-_MEASURING = (run, serve, check, compare, vendors, sweep, relay)
-_LOOKING = (adapt, hear, link, place, report, score, scenarios, links, targets, schema, selftest)
-for _command in (*_MEASURING, *_LOOKING):
-    cli.add_command(_command)
 
 
 def _say(error: click.ClickException) -> None:
@@ -68,6 +70,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit the process with its code."""
     with ended_as_by_hand() as told:
         code = _code(arguments)
+    # Only where the signal is what ended it: one that came while results were written changes no verdict.
     if told and code == ExitCode.INTERRUPTED:
         code = _SIGNALLED + told[0]
     sys.exit(int(code or 0))
@@ -76,7 +79,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 def _code(arguments: list[str] | None) -> int:
     """Run the command line, and return its code."""
     try:
+        # Not standalone: click would print its own sentences, and exit with 1, which is a verdict here.
         code: Any = cli.main(args=arguments, prog_name="rtcprobe", standalone_mode=False)
+        # Within the try: a reader that went away is found out here, not by Python at its exit.
         sys.stdout.flush()
     except click.ClickException as error:
         _say(error)
@@ -90,9 +95,11 @@ def _code(arguments: list[str] | None) -> int:
     except SystemExit:  # click and rich leave so when the reader of our output went away, as `head` does
         code = _BROKEN_PIPE
     except BrokenPipeError:
+        # Else Python flushes once more at its exit, and complains on standard error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = _BROKEN_PIPE
     except Exception as error:  # noqa: BLE001 - rule 2 holds for our own faults too, and exit code 1 is a verdict
+        # For whoever is asked to report one.
         if os.environ.get("RTCPROBE_TRACEBACK") == "1":
             click.echo(scrub(traceback.format_exc()), err=True, nl=False)
         fault = " ".join(f"{type(error).__name__}: {error}".split())

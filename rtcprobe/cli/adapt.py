@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["adapt"]
 
+# Columns of a course that are told of every second; kept in this order, as files of then have them.
 _SERIES: Final = ("offered_bps", "delivered_bps", "target_bps", "drops", "lost", "freezes", "height")
 _AT_A_TARGET: Final = ("step",)
 """What is called at a target where nothing is named: each takes as long as it lasts."""
@@ -150,6 +151,7 @@ def _all(
                 for each in done[-1].invalid:
                     complain(each)
         finally:
+            # However it ended: Ctrl-C in the third scenario keeps the first two (``_all`` writes in its finally).
             if done:
                 outputs.write(done)
     return done
@@ -286,6 +288,7 @@ def _runs(case: Case, controller: str, seed: int) -> list[Course]:
     """Return the course of every flow of one call of the model."""
     from rtcprobe.adaptation import Call, Flow, controller_of, meet
 
+    # One flow alone is called as ever; sharing a line needs all of them on one clock (``meet``).
     if case.flows == (Flow(),):
         return [Call(case.settings(seed), controller_of(controller)).run()]
     return meet(
@@ -322,8 +325,11 @@ def _called(case: Case, controller: str, seeds: int, progress: Callable[[Progres
             "least_share": least_share(case.flows, runs, case.link),
         }
         if len(runs) > 1:
+            # How fast who shares a line settles is asked of those in its direction; voice the other way shares another
+            # queue.
             there = [(flow, run) for flow, run in zip(case.flows, runs, strict=True) if flow.way == "there"]
             shared |= settled_of([run for _, run in there], case.link, [flow.start_s for flow, _ in there])
+        # Flow by flow of the first seed alone: of ten seeds a page would have as many lines again.
         if not seed:
             done.flows = [(flow.way, flow.start_s, run) for flow, run in zip(case.flows, runs, strict=True)]
         done.rows.append(figures_of(course, case.link) | shared)
@@ -351,11 +357,14 @@ def _placed(adapting: Adapting, case: Case, calls: int, progress: Callable[[Prog
         try:
             found = adapting.call(case, seed, tick)
         except MeasurementError as error:
+            # Nothing of it can be measured; a later one that fails leaves what there is.
             if seed == 0:
                 raise
             done.invalid.append(f"call {seed + 1} did not come about: {scrub(str(error))}")
             continue
         done.sender = found.sender
+        # Calls of a late machine are kept aside, and stand in only where no other came about: shown, and said to be
+        # invalid.
         into = late_ones if found.invalid else done
         into.rows.append(figures_of(found.course, case.link))
         into.courses.append(found.course)

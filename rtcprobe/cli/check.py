@@ -105,7 +105,7 @@ def check(
     """
     from rtcprobe.verdict import parse_tolerance
 
-    tolerated = parse_tolerance(tolerance)
+    tolerated = parse_tolerance(tolerance)  # what costs least to refuse comes first
     change = _change(broken, update=update, outputs=outputs)
     plans = budgeted(measuring.plans(scenarios), budgets_path)
     names = _named(plans)
@@ -118,7 +118,7 @@ def check(
         jobs.append(job.judged_beforehand(baseline_path, update=update))
         if change is not None:
             change.refuse(before)
-    given = budgets_path is not None
+    given = budgets_path is not None  # rule 4
     session = _Session(tolerance=tolerated, strict=strict, budgets=given, outputs=outputs, quiet=quiet, change=change)
     try:
         for job in jobs:
@@ -236,7 +236,7 @@ class _Session:
         except RtcprobeError as error:
             complain(str(error))
             self.codes.append(ExitCode(error.exit_code))
-        gravest = (ExitCode.INTERRUPTED, ExitCode.BAD_INPUT, ExitCode.MISSED, ExitCode.NOT_MEASURED)
+        gravest = (ExitCode.INTERRUPTED, ExitCode.BAD_INPUT, ExitCode.MISSED, ExitCode.NOT_MEASURED)  # as in run
         return next((code for code in gravest if code in self.codes), ExitCode.MET)
 
     def _goals(self, check: RegressionCheck) -> tuple[Goal, ...]:
@@ -263,7 +263,7 @@ class _Session:
         result = measured(
             job.plan, seed=seed, clock=asked.clock, engine=asked.engine, quiet=self.quiet, strict=self.strict
         )
-        if self.change is not None and result.verdict != "invalid":
+        if self.change is not None and result.verdict != "invalid":  # before anything judges or keeps it
             from rtcprobe.verdict import judge
 
             result = judge(self.change.applied(result), job.plan.budgets, strict=self.strict)
@@ -285,7 +285,7 @@ class _Session:
         from rtcprobe.report.cases import unjudged_reasons
 
         useless = next((each for each in runs if each.verdict == "invalid" or unjudged_reasons(each)), None)
-        if useless is None:
+        if useless is None:  # else compared and said, but never a baseline
             self.fit[job.plan.name] = runs
         if not job.compared:
             self._first(job, runs, useless)
@@ -325,10 +325,10 @@ class _Session:
         from rtcprobe.report.history import line_of
         from rtcprobe.report.json import dumps, locked_folder, write_whole
 
-        if not self.fit or ExitCode.INTERRUPTED in self.codes:
+        if not self.fit or ExitCode.INTERRUPTED in self.codes:  # rule 2: half of the runs are none
             complain(f"{path} is left as it was")
             return
-        lines = Path(path).suffix == ".jsonl"
+        lines = Path(path).suffix == ".jsonl"  # a history stays one
         with locked_folder(path):
             if Path(path).exists():  # another check may have put its own there since
                 stored = read_results(path, scenario=None, last=None)

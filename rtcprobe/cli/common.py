@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EXIT_CODES", "INTERRUPTED", "complain", "console", "language_option", "say"]
 
+# Columns below which rich's tables come apart; nobody reads on such a terminal.
 _NARROWEST = 20
 _USUAL = 80
 
@@ -50,6 +51,7 @@ def console(*, stderr: bool = False) -> Console:
     """Return where a command prints: standard output, or standard error."""
     from rich.console import Console
 
+    # Before the console looks at its stream's encoding.
     _forgive(sys.stderr if stderr else sys.stdout)
     screen = Console(stderr=stderr, highlight=False)
     if screen.width < _NARROWEST:  # COLUMNS=0 and its like say that nobody knows

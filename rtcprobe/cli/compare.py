@@ -62,6 +62,7 @@ def compare(
     if not quiet:
         from rtcprobe.report.comparison import ranking_lines
 
+        # Standard output belongs to the program behind the pipe (rule 3 of the package).
         screen = console(stderr="-" in outputs)
         for index, ranking in enumerate(rankings):
             if index:
@@ -98,6 +99,7 @@ def _write(rankings: Sequence[Ranking], *, json_path: str | None, markdown_path:
     if json_path is not None:
         plain = [each.to_dict() for each in rankings]
         value = plain[0] if len(plain) == 1 else plain
+        # ASCII on a pipe, whose encoding is not known (``report.json`` rule 2).
         text = json.dumps(value, indent=1, ensure_ascii=json_path == "-", allow_nan=False)
         write_whole(f"{text}\n", json_path)
     if markdown_path is not None:
@@ -130,6 +132,7 @@ def _labels(paths: Sequence[str]) -> list[str]:
     twice = next((path for path in paths if paths.count(path) > 1), None)
     if twice is not None:
         raise BadInputError(f"{twice} is named twice", "compare it with another file")
+    # a/run.json and b/run.json are told apart by their paths.
     stems = [Path(path).stem for path in paths]
     return [stem if stems.count(stem) == 1 and stem else path for stem, path in zip(stems, paths, strict=True)]
 

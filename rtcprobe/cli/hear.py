@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 __all__ = ["hear"]
 
 _EXIT_CODES = f"Exit codes: 0 budgets met (or none given), 1 a budget missed, 2 bad file or usage, {INTERRUPTED}."
+# Each is read whole, and its page has pictures: a shell's * in the wrong folder would be an hour.
 _MOST_FILES = 16
 
 
 @click.command(epilog=_EXIT_CODES, short_help="Hear a capture or an event log of a call.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
+# 32 bits (RFC 3550 §5.1).
 @click.option("--ssrc", type=click.IntRange(0, 2**32 - 1), metavar="N", help="Hear this stream alone.")
 @click.option("--from", "begin", metavar="TIME", help="Leave the beginning out of the figures, like 5s.")
 @click.option("--one-way", metavar="TIME", help="How long the fastest packet took from the mouth: gives mouth-to-ear.")
@@ -75,6 +77,7 @@ def hear(
     from rtcprobe.cli.reading import read_dumps
 
     dumps = read_dumps(dump_paths)
+    # All are heard before anything is shown: a file that cannot be read is refused without half a screen.
     heard = [_heard(path, dumps=dumps, **asked) for path in files]
     for each in heard:
         from rtcprobe.report.heard import heard_lines
@@ -88,6 +91,7 @@ def hear(
         write_whole(render_heard(heard), html_path)
     if wav_path is not None:
         _write_sound(heard[0], wav_path)
+    # 1 is more than 0, and there are no others.
     return max((each.exit_code for each in heard), default=ExitCode.MET)
 
 
@@ -129,6 +133,7 @@ def _heard(
             seconds = None if written is None else parse_duration(written)
         except BadInputError as error:
             raise error.within(flag) from None
+        # A day: no capture that is heard in memory is longer.
         if seconds is not None and not 0.0 <= seconds <= 86_400.0:
             raise BadInputError(f"{flag} {written} is impossible", "give 0s or more")
         times.append(seconds)
@@ -168,11 +173,13 @@ def _pair(files: tuple[str, ...], json_path: str | None) -> int:
         raise BadInputError(
             f"--pair was given {len(files)} files", "give two captures of one call, or one of both legs"
         )
+    # One file with both legs is its own second.
     found = between(read_capture(files[0]), read_capture(files[-1]))
     screen = console(stderr=json_path == "-")
     for each in found:
         print_lines(between_lines(each), screen)
     there = next((each for each in found), None)
+    # The clocks' offset takes two streams that passed in opposite ways.
     back = next((each for each in found if there is not None and each.backwards != there.backwards), None)
     if there is not None and back is not None:
         offset_s, wrong_s = clock_offset(there, back)

@@ -64,6 +64,7 @@ def fit(
             "measure with irtt, or leave --asymmetric out",
         )
     found = fitted_to(measured, way=None if way is None else _WAYS[way], base_s=base_s, trace=trace_path)
+    # What people read, so that standard output is the line alone, and can be another command's --link.
     print_lines(fitted_lines(found), console(stderr=True))
     if trace_path is not None:
         write_whole(as_trace(found.trace, {"written by": "rtcprobe link fit", "way": found.way}), trace_path)
@@ -88,6 +89,7 @@ def _duration(flag: str, written: str | None) -> float | None:
         seconds = parse_duration(written)
     except BadInputError as error:
         raise error.within(flag) from None
+    # Probes an hour apart say nothing of a link's packets.
     if not 0.0 < seconds <= 60.0:
         raise BadInputError(f"{flag} {written} is impossible", "give more than 0s, 60s at most")
     return seconds

@@ -96,6 +96,7 @@ def selftest() -> int:
     from rtcprobe.selftest import selftest_rows
     from rtcprobe.selftest_voice import voice_rows
 
+    # Both are shown, whatever the first one says.
     markers = print_selftest(selftest_rows(), console())
     voices = print_voice_selftest(voice_rows(), console())
     return ExitCode.MET if markers and voices else ExitCode.NOT_MEASURED

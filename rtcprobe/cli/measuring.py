@@ -98,8 +98,10 @@ class Measuring:
         flags |= {"link": self.link, "playout": self.playout, "ice.policy": self.ice_policy, "figures": self.figures}
         if self.engine == "model" and self.joins is not None:
             raise BadInputError(f"--joins {self.joins}: engine model makes no joins", "leave --joins or --engine out")
+        # A file's path from where the command was given; in a scenario it is seen from the scenario's folder.
         spoken = self.mouth in (None, "silence", "noise")
         flags["mouth.programme"] = self.mouth if spoken else str(Path(self.mouth or "").absolute())
+        # One of them would win, and nobody could say which was meant.
         if self.link is not None and any(_about_link(each) for each in self.settings):
             raise BadInputError("--link and --set link are given together", "write the whole link in one of them")
         # First, so that nothing meant for the scenario's own target, its token above all, goes to this one.
@@ -132,6 +134,7 @@ def budgeted(plans: Sequence[Scenario], path: str | None) -> list[Scenario]:
                 f"{path} has no budgets for {plan.name}", 'name it there, or write "*" for every scenario'
             )
         lines = [each.expression + (" (advisory)" if each.advisory else "") for each in budgets]
+        # In the settings, too: the result shows by what it was judged, and budgets are no part of its digest.
         out.append(replace(plan, budgets=budgets, settings={**plan.settings, "budgets": lines}))
     return out
 
@@ -160,6 +163,7 @@ def measured(
         result = run_probe(
             plan, seed=seed, clock=clock, engine=engine, progress=progress, wav_dir=wav_dir, video_dir=video_dir
         )
+    # Judged once already by ``run_probe``, as scenarios are: strictness is the command's.
     return judge(result, plan.budgets, strict=True) if strict else result
 
 
@@ -172,6 +176,7 @@ def measuring_options(command: Callable[..., int]) -> Callable[..., int]:
         measuring = Measuring(**{name: given.pop(name) for name in names})
         return command(measuring=measuring, **given)
 
+    # click lists options in the order in which decorators stand, which is that of their application reversed.
     for option in reversed(_OPTIONS):
         option(collected)
     return collected

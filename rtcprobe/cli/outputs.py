@@ -57,6 +57,7 @@ class Outputs:
         for flag, path in {**flags, "--append": self.append_path}.items():
             if path is None:
                 continue
+            # "-" as well: two documents in one pipe are none.
             if path in places:
                 raise BadInputError(f"{places[path]} and {flag} are both {path}", "give each a place of its own")
             places[path] = flag
@@ -132,7 +133,9 @@ class Outputs:
             from rtcprobe.report.github import annotation_lines, append_summary
 
             for line in annotation_lines(cases):
+                # The runner reads commands on either stream; standard output may be JSON for the next one.
                 click.echo(line, err=self.pipes)
+            # Long, then brief: whichever fits first (GitHub's MiB).
             append_summary(f"{markdown(brief)}\n" for brief in (False, True))
 
 

@@ -44,6 +44,7 @@ def place(*, question: Path, seed: int, json_path: str | None, html_path: str | 
     screen = console(stderr=True)
 
     def done(number: int, count: int) -> None:
+        # A carriage return in a log file is a line without end.
         if screen.is_terminal:
             screen.print(f"measuring pair {number + 1} of {count} of accesses", end="\r")
 

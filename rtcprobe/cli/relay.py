@@ -37,8 +37,10 @@ _EXIT_CODES = (
     "time. Ctrl-C is the usual end."
 )
 
+# Often enough that somebody who watches a browser meanwhile knows, and seldom enough to be read.
 _WARN_EVERY_S = 10.0
 
+# A month: longer is a slip of the unit, and seconds are kept in memory.
 LONGEST_S = 30 * 86_400.0
 
 
@@ -125,6 +127,7 @@ def _meant(listen: str, to: str | None) -> tuple[str, int]:
     server = resolve_udp(to, "--to")
     if server[1] == 0:
         raise BadInputError(f"--to {to!r} has no port", "name the server's")
+    # Datagrams would go round in a circle, each a copy of the last.
     if resolve_udp(listen, "--listen") == server:
         raise BadInputError(f"--listen and --to are both {listen}", "listen at another port")
     return server
@@ -139,6 +142,7 @@ def _allowed(listen: tuple[str, int], to: str | None, user: str | None, credenti
         raise BadInputError(f"--to {to} stands beside --turn", "TURN clients say to whom themselves: leave one out")
     if not user or not credential:
         raise BadInputError("--turn and --credential go together", "like --turn probe --credential env:TURN_PASSWORD")
+    # 0.0.0.0 stands for every address, and none that a relayed candidate could name.
     if ip_address(listen[0]).is_unspecified:
         raise BadInputError(
             f"--listen {listen[0]} is every address", "with --turn give the one that clients and their peers reach"
@@ -152,6 +156,7 @@ def _told(report: RelayReport, json_path: str | None, csv_path: str | None, html
     from rtcprobe.report.lines import print_lines
     from rtcprobe.report.relay import relay_csv, relay_lines
 
+    # Files first: a terminal that went away must not cost them.
     if json_path is not None:
         write_whole(json.dumps(report.to_dict(), indent=1, ensure_ascii=json_path == "-") + "\n", json_path)
     if csv_path is not None:
@@ -161,6 +166,7 @@ def _told(report: RelayReport, json_path: str | None, csv_path: str | None, html
 
         write_whole(render_relay(report), html_path)
     print_lines(relay_lines(report), console(stderr="-" in (json_path, csv_path)))
+    # Rule 2: no datagram, no success.
     if not report.late_s:
         complain(f"nothing was relayed: let a client send to {report.listen}")
         return ExitCode.NOT_MEASURED
@@ -187,6 +193,7 @@ def _links(link: str, back_link: str | None) -> tuple[list[LinkSpec], list[LinkS
         up, back = _read("--link", _written, link)
     if back_link is not None:
         back = _read("--back-link", _written, back_link)[0]
+    # What was written once holds both ways, each with a queue of its own.
     return up, up if back is None else back
 
 
@@ -215,11 +222,13 @@ def _written(link: str) -> tuple[list[LinkSpec], list[LinkSpec] | None]:
         names = (*case_names(), *library())
         if link in names:
             raise BadInputError(f"{link!r} names both ways of a link", "give it to --link, and leave --back-link out")
+        # A single word is a name that was mistyped rather than a line.
         near = [] if " " in link.strip() else nearest(link, names)
         if near:
             raise BadInputError(f"{link!r} is no link, and no scenario's name", f"did you mean {' or '.join(near)}?")
         return [parse_link(link)], None
     written = read_yaml(path, lambda written: written, called=repr(link))
+    # A case of adapt, a scenario, or a link's keys: told by what only each of them has.
     if isinstance(written, dict) and {"link", "back", "length"} <= set(written):
         case = find_case(link)
         return [case.link], [case.back]
@@ -275,6 +284,7 @@ class _Course:
         from rtcprobe.runtime.relay import written
 
         ended = asyncio.Event()
+        # As systemd and docker end what they stop: then, too, there is a report.
         with contextlib.suppress(NotImplementedError):  # Windows has no such signal
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
         running = self._running()
@@ -283,6 +293,7 @@ class _Course:
         warning = asyncio.create_task(_warn(running))
         try:
             say(f"relaying {shown} → {whom}, Ctrl-C ends it", err=True)
+            # None, without --duration: no limit.
             async with asyncio.timeout(self._seconds):
                 await ended.wait()
         except (TimeoutError, asyncio.CancelledError):  # the latter is Ctrl-C
@@ -345,6 +356,7 @@ def _rate_of(hops: list[LinkSpec]) -> Callable[[float], float | None]:
     """Return what tells the least rate of some hops at an instant."""
 
     def rate_bps(at_s: float) -> float | None:
+        # Of several hops the narrowest is what a packet meets.
         return min((rate for rate in (hop.rate_bps_at(at_s) for hop in hops) if rate is not None), default=None)
 
     return rate_bps
@@ -359,6 +371,7 @@ async def _warn(running: Relay) -> None:
     told = 0
     while True:
         await asyncio.sleep(_WARN_EVERY_S)
+        # Whole seconds that are over, and were not told of yet.
         late = [second for second in running.lateness.invalid() if second >= told and second < int(running.now_s())]
         if late:
             told = late[-1] + 1

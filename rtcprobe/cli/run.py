@@ -70,6 +70,7 @@ def run(
     quiet: bool,
 ) -> int:
     """Run SCENARIOs, by name (rtcprobe scenarios lists them) or by path to a YAML file."""
+    # Rule 1 of the package: all scenarios and places are judged before the first is run.
     plans = budgeted(measuring.plans(scenarios), budgets_path)
     outputs.refuse()
     pushing.refuse()
@@ -135,14 +136,18 @@ class _Session:
             complain(f"{scenario.name}: {fault}")
             self.faults.append((scenario.name, fault))
             self.codes.append(ExitCode(error.exit_code))
+            # A fault is handed over, too: a dashboard that only ever hears of good runs goes silent when it matters.
             self._handed(self.pushing.hand_over(scenario, seed=self.seed, clock=self.clock, fault=fault))
             return True
         self.results.append(result)
         self.took_s.append(time.monotonic() - began_s)
         self.codes.append(result.exit_code)
+        # At once, scenario by scenario: what an hour measured must not hang on what the next one does.
         self._written(lambda: self.outputs.append(result))
+        # Rewritten whole with every result, so that it is valid JSON at any time; a pipe gets all of it at the end.
         if self.outputs.json_path not in (None, "-"):
             self._written(self._write_json)
+        # Half a run would stand on a dashboard like a whole one.
         if not result.interrupted:
             self._handed(self.pushing.hand_over(scenario, seed=self.seed, clock=self.clock, result=result))
         if not self.quiet:
@@ -151,6 +156,7 @@ class _Session:
 
             with speaking(self.language):
                 print_result(result, self.outputs.screen())
+        # Quiet is one line a scenario, and none where the reader of a pipe expects a document alone.
         elif not self.outputs.pipes:
             say(f"{result.verdict.upper()} {result.scenario}")
         return not result.interrupted
@@ -160,6 +166,7 @@ class _Session:
         if self.outputs.json_path == "-" and self.results:
             self._written(self._write_json)
         self._written(self._write_cases)
+        # The gravest first: a run that was broken off outweighs a budget, a budget what could not be handed over.
         return next((code for code in _GRAVEST if code in self.codes), ExitCode.MET)
 
     def _handed(self, arrived: bool) -> None:
@@ -202,6 +209,7 @@ def _folders(flag: str, named: str | None, plans: Sequence[Scenario]) -> list[Pa
     """Return a folder for each scenario, made and writable; None for each where nothing is to be written."""
     if named is None:
         return [None] * len(plans)
+    # An empty variable of a shell: as a path it would be the current folder.
     if not named:
         raise BadInputError(f"{flag} '' is no folder", f"name one, or leave {flag} out")
     names = [plan.name for plan in plans]
@@ -217,6 +225,7 @@ def _folders(flag: str, named: str | None, plans: Sequence[Scenario]) -> list[Pa
             each.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise BadInputError(f"{each} cannot be written", error.strerror or str(error)) from error
+        # A folder that is there already was made without asking whether it can be written.
         if not os.access(each, os.W_OK):
             raise BadInputError(f"{each} cannot be written", "you have no right to write there")
     return [*folders]

@@ -74,6 +74,7 @@ def _serve(config: Path, listen: str, web_config: Path | None, told_before: Call
             say(described(plan))
         return 0
     _log_to_stderr()
+    # Before anything is loaded or logged: an address that cannot be had is the first thing to know.
     with bind(listen) as listener:
         asyncio.run(serve_until_told(config, listener, web_config, told_before=told_before))
     return 0
@@ -85,11 +86,13 @@ class Scrubbed(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         from rtcprobe.secrets import scrub
 
+        # Line by line, as ``printable`` would take a traceback's ends of lines for control characters.
         return "\n".join(map(printable, scrub(super().format(record)).split("\n")))
 
 
 def _log_to_stderr() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(Scrubbed("%(asctime)s %(levelname)s %(message)s"))
+    # Others' libraries only where something is wrong; ours tell what they do.
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("rtcprobe").setLevel(logging.INFO)

@@ -34,16 +34,19 @@ def ended_as_by_hand() -> Iterator[list[int]]:
     """Within it, SIGTERM and SIGHUP are as Ctrl-C; yields the list that those received are put into."""
     told: list[int] = []
     at_s = -_SOON_S
+    # Now, while there is a terminal: after SIGHUP isatty would say no of what was one.
     screens = [each for each in (1, 2) if os.isatty(each)]
 
     def end(number: int, frame: FrameType | None) -> None:
         nonlocal at_s
+        # Rule 2.
         if time.monotonic() - at_s < _SOON_S:
             return
         at_s = time.monotonic()
         told.append(number)
         if number == _HANG_UP:
             _look_away(screens)
+        # asyncio's runner, while it runs, cancels its task; outside it KeyboardInterrupt is raised (Facts).
         interrupt = signal.getsignal(signal.SIGINT)
         if callable(interrupt):
             interrupt(signal.SIGINT, frame)
@@ -57,6 +60,7 @@ def ended_as_by_hand() -> Iterator[list[int]]:
         yield told
     finally:
         for each in ours:
+            # Somebody else's handler, set meanwhile, is theirs to take back.
             if signal.getsignal(each) is end:
                 signal.signal(each, signal.SIG_DFL)
 
@@ -74,6 +78,7 @@ _HANG_UP: Final = getattr(signal, "SIGHUP", None)
 def _is_free(number: signal.Signals) -> bool:
     """Whether nobody handles or ignores a signal, and we may (only the main thread may)."""
     with suppress(ValueError):
+        # Set to what it is: that alone says whether it may be set.
         signal.signal(number, was := signal.getsignal(number))
         return was is signal.SIG_DFL
     return False

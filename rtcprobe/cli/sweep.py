@@ -64,21 +64,26 @@ def run(
     if scheduler is not None and workers is not None:
         raise BadInputError("--workers and --scheduler are both given", "the scheduler has workers of its own")
     if parquet is not None:
+        # Before the grid is run, not an hour later.
         _need_pyarrow()
     jobs = read_grid(grid).tasks()
     book = Book(output)
+    # By their keys: the same grid goes on where it was interrupted, a changed one does only what is new in it.
     todo = [job for job in jobs if job.key not in book.known]
+    # No more processes than jobs: each imports everything before its first.
     count = min(workers or os.cpu_count() or 1, max(1, len(todo)))
     try:
         if scheduler is not None:
             rows = by_dask(todo, scheduler)
         else:
             rows = by_processes(todo, count) if count > 1 else one_by_one(todo)
+        # Row by row, as they come: what is done is on disk before the next is waited for.
         for made in _narrated(rows, jobs, len(jobs) - len(todo), quiet=quiet):
             book.add(made)
         book.finish(jobs)
     finally:
         book.close()
+    # Jobs of this grid alone: the file may hold others'.
     failed = [row for job in jobs if "failed" in (row := book.known[job.key])]
     click.echo(f"{output}: {len(jobs):,} jobs, {len(todo):,} of them now; {len(failed):,} failed")
     if parquet is not None:
@@ -120,8 +125,10 @@ def _limit(written: str, figure: str) -> float:
     from rtcprobe.units import parse_duration, parse_ratio
 
     try:
+        # Limits carry their unit, figures have it in their name.
         if figure.endswith("_ms"):
             return parse_duration(written) * 1e3
+        # R is a bare number (ITU-T G.107); whatever else is no delay is a share.
         return float(written) if figure == "r" else parse_ratio(written)
     except ValueError as error:
         raise BadInputError(f"--limit {written!r} is not a number", "write it like 80") from error
@@ -139,6 +146,7 @@ def _narrated(
         yield row
         if not quiet and screen.is_terminal:
             left = len(jobs) - before - number
+            # By what this run did: rows from before took none of its time.
             left_s = (time.monotonic() - begun_s) / number * left
             screen.print(f"{before + number:,} of {len(jobs):,} jobs, about {left_s / 60:.1f} min left  ", end="\r")
 

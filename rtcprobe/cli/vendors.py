@@ -90,6 +90,7 @@ def vendors(
     }
     tour = _Tour(plans=plans, clock=_clock(plans, measuring.clock), outputs=outputs, quiet=quiet)
     try:
+        # A round has one seed for all: emulated links draw alike for each vendor.
         for place, index in _turns(tuple(urls), tuple(links), runs):
             if not tour.stop(place, seed=seed + index, said=f"round {index + 1} of {runs}"):
                 break
@@ -115,6 +116,7 @@ class _Tour:
     def stop(self, place: _Place, *, seed: int, said: str) -> bool:
         """Measure one vendor on one link, unless nobody could join it there; return whether to go on."""
         vendor, link = place
+        # Measured no more there; other links, and other vendors on this one, go on.
         if self._in_vain(place):
             return True
         if not self.quiet:
@@ -123,9 +125,11 @@ class _Tour:
             result = measured(self.plans[place], seed=seed, clock=self.clock, quiet=self.quiet)
         except RtcprobeError as error:
             complain(f"{vendor}, {link}: {error}")
+            # A fault counts towards ``VAIN_RUNS``, as a run without a join does, and is told beside the vendor.
             self.faults.setdefault(place, []).append(str(error))
             return True
         self.runs.setdefault(place, []).append(result)
+        # What was measured until then is kept, and nothing more begun.
         self.interrupted = result.interrupted
         self._write(lambda: self.outputs.append(result))
         return not result.interrupted
@@ -136,6 +140,7 @@ class _Tour:
         from rtcprobe.report.vendors import panel_lines, panel_markdown
         from rtcprobe.verdict import Account, panel
 
+        # Also of places without a run: who could not be measured is told first.
         accounts = [
             Account(
                 vendor=vendor,
@@ -155,6 +160,7 @@ class _Tour:
         self._write(lambda: self._page(found))
         if self.interrupted:
             return ExitCode.INTERRUPTED
+        # An output that could not be written outweighs a vendor that could not be measured: nobody will find the page.
         if self.unwritten:
             return ExitCode.BAD_INPUT
         return ExitCode.MET if all(each.counted for each in accounts) else ExitCode.NOT_MEASURED
@@ -181,6 +187,7 @@ class _Tour:
 def _turns(names: Sequence[str], links: Sequence[str], runs: int) -> Iterator[tuple[_Place, int]]:
     """Yield who is measured when: every round all links and vendors, and each begins with another vendor."""
     for index in range(runs):
+        # Each round begins with another: whoever is measured first after a pause pays for cold caches and routes.
         first = index % len(names)
         for link in links:
             for vendor in (*names[first:], *names[:first]):
@@ -196,6 +203,7 @@ def _urls(named: Sequence[str]) -> dict[str, str]:
     urls: dict[str, str] = {}
     for each in named:
         name, equals, url = (part.strip() for part in each.partition("="))
+        # A colon parts a vendor from a setting in --set NAME:KEY=VALUE.
         if not (equals and name and url) or ":" in name:
             raise BadInputError(f"vendor {each!r} has no name", "write it like a=whip+whep://HOST/live")
         if name in urls:
@@ -210,6 +218,7 @@ def _names(measuring: Measuring, scenario: str) -> tuple[str, ...]:
     """Return the keys under which the scenario's parties stand; those of a count (``fan-1``) stand under one."""
     as_is = replace(measuring, target=None, settings=())
     names = [party.name for party in as_is.plans([scenario])[0].parties]
+    # These two have keys of their own at the top, not below ``parties``.
     if names == ["caller", "callee"]:
         return tuple(names)
     keys: dict[str, None] = {}
@@ -223,6 +232,7 @@ def _names(measuring: Measuring, scenario: str) -> tuple[str, ...]:
 def _is_key(key: str, measuring: Measuring, scenario: str) -> bool:
     """Return whether a party stands under ``key``: setting what is under no key makes another of a count's name."""
     try:
+        # Any access would do that every party may have.
         replace(measuring, settings=(f"{key}.access=fibre",)).plans([scenario])
     except BadInputError:
         return False
@@ -252,6 +262,7 @@ def _links(written: str | None, measuring: Measuring, parties: Sequence[str]) ->
         name = name if equals or access is None else access
         if not name or name in links:
             raise BadInputError(f"link {each!r} has no name of its own", "name each once, like 5g or bad=delay 80ms")
+        # A line takes the place of the whole path both ways; an access is each party's own, and their distance stays.
         links[name] = (f"link={line}",) if equals else tuple(f"{party}.access={name}" for party in parties)
     return links
 
@@ -270,9 +281,11 @@ def _plan(
     own = []
     for setting in measuring.settings:
         key = setting.partition("=")[0]
+        # Only a colon before the first "=" is a vendor's: one behind it belongs to a value, such as a URL.
         whose, colon, _ = (part.strip() for part in key.partition(":"))
         if colon and whose not in names:
             raise BadInputError(f"--set {key}: vendor {whose!r} is not known", did_you_mean(whose, names))
+        # A token for all would be shown to every vendor's server; where they seem to be is no secret.
         if not colon and key.strip().startswith("target.") and key.strip() != "target.region":
             raise BadInputError(
                 f"--set {key.strip()} would go to every vendor",
@@ -283,6 +296,7 @@ def _plan(
     changed = replace(measuring, target=url, settings=(*link, *own))
     try:
         plan = changed.plans([scenario])[0]
+        # For its refusals alone: a URL that nobody knows is told now, not in the first round.
         find_target(plan.target)
     except BadInputError as error:
         raise error.within(f"vendor {name}") from error
@@ -293,4 +307,5 @@ def _clock(plans: Mapping[_Place, Scenario], asked: Clock) -> Clock:
     """Return the clock that all of them can be called on: the real one as soon as one is a server."""
     from rtcprobe.call.targets.base import find_target
 
+    # One clock for all, or the difference between two clocks would be called one of vendors.
     return asked if all("virtual" in find_target(each.target).clocks for each in plans.values()) else "real"

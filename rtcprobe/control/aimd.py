@@ -18,6 +18,7 @@ from rtcprobe.control.trendline import Signal
 
 __all__ = ["LEAST_BPS", "Aimd", "Capacity", "near_max_bps_per_s"]
 
+# kCongestionControllerMinBitrate: below it a rate never recovers, for growth is a share of it.
 LEAST_BPS: Final = 5e3
 # To 0.85 of what arrives, 5 kb/s less; far from the capacity 8 % more a second, 1 kb/s at least.
 _BACK_OFF: Final = 0.85
@@ -77,6 +78,9 @@ class Capacity:
         return self.estimate_bps is not None and rate_bps < max(0.0, self.estimate_bps - self.margin_bps)
 
 
+# Of three states "decrease" lasts for one update alone: it ends in "hold", and the next report that is
+# "normal" begins to grow. So each overuse costs one reduction, and growth restarts its clock with the report,
+# not with the time that passed in the queue.
 class Aimd:
     """The delay-based estimate, ``rate_bps``."""
 

@@ -21,6 +21,7 @@ from typing import Final
 
 __all__ = ["Share", "allocated", "overhead_bps"]
 
+# kTransmissionMaxBitrateMultiplier; kToggleFactor and kMinToggleBitrateBps.
 _BEYOND: Final = 2.0
 _MARGIN, _LEAST_MARGIN_BPS = 0.10, 20e3
 
@@ -47,6 +48,8 @@ def allocated(target_bps: float, shares: Sequence[Share]) -> list[float]:
     if not shares or target_bps <= 0:
         return [0.0] * len(shares)
     least_bps = sum(share.least_bps for share in shares)
+    # The spare rate is divided before it is compared: it has to be enough for each stream that was paused,
+    # not for one.
     spare_bps = (target_bps - least_bps) / len(shares)
     if spare_bps < 0 or any(share.least_bps + spare_bps < share.needed_bps for share in shares):
         return _scarce(target_bps, shares)
@@ -74,8 +77,11 @@ def _scarce(target_bps: float, shares: Sequence[Share]) -> list[float]:
     """Return what each gets where it is not enough for all."""
     got = [share.least_bps if share.must_send else 0.0 for share in shares]
     left_bps = target_bps - sum(got)
+    # Who is sending already goes first, so that a new stream never pauses an old one.
     for sending in (True, False):
         for place, share in enumerate(shares):
+            # ``left_bps`` may be negative, where those who must send take more than there is: nobody else
+            # gets anything then.
             if share.sending == sending and not got[place] and 0 < share.needed_bps <= left_bps:
                 got[place] = share.needed_bps
                 left_bps -= share.needed_bps
@@ -91,6 +97,7 @@ def _evenly(
     places = sorted(
         (place for place in range(len(shares)) if got[place] or not served_only), key=lambda p: shares[p].most_bps
     )
+    # From the smallest maximum up: what one cannot use is divided among those after it.
     for rank, place in enumerate(places):
         room_bps = max(0.0, factor * shares[place].most_bps - got[place])
         more_bps = min(left_bps / (len(places) - rank), room_bps)
@@ -100,6 +107,8 @@ def _evenly(
 
 def _by_weight(left_bps: float, shares: Sequence[Share], got: list[float]) -> None:
     """Share by weight up to each maximum, whoever is full first going first."""
+    # Filling up in the order in which streams become full takes one pass: nobody after the first who does not
+    # fill does.
     places = sorted(range(len(shares)), key=lambda p: (shares[p].most_bps - got[p]) / shares[p].weight)
     weights = sum(share.weight for share in shares)
     for place in places:

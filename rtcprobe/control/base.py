@@ -65,9 +65,11 @@ class Fixed:
     state = "fixed"
 
     def __init__(self, rate_bps: float, *, paced: bool = True) -> None:
+        # libwebrtc's own bounds of an estimate: kCongestionControllerMinBitrate and kDefaultMaxBitrate.
         if not 5e3 <= rate_bps <= 1e9:
             raise BadInputError(f"rate {format_rate(rate_bps)} is impossible", "give 5kbit to 1gbit")
         self.target_bps = rate_bps
+        # The pace of ``GoogCc``, so that a rate that is given differs from one that is found in nothing else.
         self.pacing_bps = 1.1 * rate_bps if paced else float("inf")
 
     def sent(self, sequence: int, size_bytes: int, now_s: float, cluster: int | None = None) -> None:

@@ -23,10 +23,14 @@ from rtcprobe.wrapping import unwrapped
 __all__ = ["CcFeedback", "CcRecorder", "Metric", "parse_ccfb", "write_ccfb"]
 
 _HEADER: Final = struct.Struct("!BBHI")
+# RTPFB with FMT 11; offsets of 13 bits in 1/1024 s reach 8 s back, with two values of their own at the end
+# (§3.1).
 _TYPE, _FORMAT = 205, 11
 _UNITS_PER_S: Final = 1024
 _LONG_AGO, _NOT_YET = 0x1FFE, 0x1FFF
+# A block must not report more (§3.1: a quarter of the numbers there are).
 _MOST_STATUSES: Final = 16_384
+# min_send_delta, max_send_delta and kMaxFeedbackRate of the generator: what feedback may cost at most.
 _LEAST_S, _MOST_S = 0.025, 0.250
 _MOST_BPS: Final = 500e3
 _OVERHEAD_BYTES: Final = 28
@@ -59,8 +63,10 @@ def write_ccfb(feedback: CcFeedback) -> bytes:
         for metric in metrics:
             word = 0 if metric is None else 0x8000 | (metric.ecn & 3) << 13 | min(metric.offset, _NOT_YET)
             body += word.to_bytes(2, "big")
+        # Blocks are padded to 32 bits; the padding is no status, and the count does not include it.
         body += bytes(2 * (len(metrics) % 2))
     body += feedback.timestamp.to_bytes(4, "big")
+    # RTCP's length is in words of 32 bits, less one (RFC 3550, section 6.4.1).
     words = (_HEADER.size + len(body)) // 4 - 1
     return _HEADER.pack(0x80 | _FORMAT, _TYPE, words, feedback.sender_ssrc) + bytes(body)
 
@@ -143,11 +149,15 @@ class CcRecorder:
             begin = max(stream.next, stream.newest - _MOST_STATUSES + 1)
             numbers = range(begin, stream.newest + 1)
             blocks[ssrc] = begin & 0xFFFF, tuple(self._metric(stream.came.get(number), now_s) for number in numbers)
+            # What can be in no report any more is forgotten; else an hour's call would keep every packet of
+            # it.
             for number in [each for each in stream.came if each < stream.newest - _MOST_STATUSES]:
                 del stream.came[number]
             stream.next = stream.newest + 1
         made = CcFeedback(sender_ssrc=self._sender_ssrc, blocks=blocks, timestamp=timestamp)
         self._first_s, self._marked, self._sent_s = None, False, now_s
+        # The next report waits until this one is paid for at 500 kb/s, but never beyond the 250 ms of
+        # ``due_s``.
         self._free_s = now_s + 8 * (len(write_ccfb(made)) + _OVERHEAD_BYTES) / _MOST_BPS
         return made
 
@@ -155,6 +165,7 @@ class CcRecorder:
         if came is None:
             return None
         at_s, ecn = came
+        # Arrived after the report's timestamp, as a host may stamp packets ahead of who writes the report.
         if at_s > now_s:
             return Metric(_NOT_YET, ecn)
         return Metric(min(int(_UNITS_PER_S * (now_s - at_s)), _LONG_AGO), ecn)

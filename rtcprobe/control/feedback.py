@@ -22,6 +22,7 @@ from rtcprobe.errors import BadInputError
 __all__ = ["EXTENSION_URI", "TICK_S", "Feedback", "parse_extension", "parse_feedback", "write_extension"]
 
 EXTENSION_URI: Final = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+# Draft §3.1.5: deltas are multiples of 250 µs, the reference time of 64 ms.
 TICK_S: Final = 250e-6
 REFERENCE_TICKS: Final = 256
 """One step of the reference time, 64 ms."""
@@ -29,6 +30,7 @@ REFERENCE_TICKS: Final = 256
 # 24 bits of reference time: they wrap after 12.4 days.
 _REFERENCES: Final = 1 << 24
 _LOST, _SMALL, _LARGE = 0, 1, 2
+# The packet status count has 16 bits.
 _MOST_STATUSES: Final = 0xFFFF
 # 13 bits of run length in a chunk.
 _RUN: Final = 0x1FFF
@@ -100,6 +102,8 @@ def parse_feedback(packet: bytes) -> Feedback:
     # Padding is not deltas: read as one it would invent a packet that came at once.
     if first & 0x20:
         end -= packet[end - 1]
+    # Signed in the draft, though nothing before zero is ever sent; who reads it unwraps it against the last
+    # one.
     reference = int.from_bytes(packet[16:19], "big", signed=True)
     place, statuses = 20, list[int]()
     while len(statuses) < count:
@@ -109,6 +113,7 @@ def parse_feedback(packet: bytes) -> Feedback:
         place += 2
     deltas: list[int | None] = []
     # The last chunk may tell of more packets than there are.
+    # Two bits make a fourth status, which is reserved: it has no delta, as a lost one.
     for status in statuses[:count]:
         wide = {_SMALL: 1, _LARGE: 2}.get(status, 0)
         if place + wide > end:
@@ -174,6 +179,8 @@ def _vector(kind: int, statuses: Sequence[int], bits: int, places: int) -> int:
 
 def _statuses(chunk: int) -> list[int]:
     if not chunk & 0x8000:
+        # Bit 15 is 0: a run. Else bit 14 tells vectors of two bits (7 packets) from those of one (14
+        # packets), first packet in the highest bits.
         return [chunk >> 13 & 3] * (chunk & _RUN)
     if chunk & 0x4000:
         return [chunk >> 2 * place & 3 for place in range(6, -1, -1)]

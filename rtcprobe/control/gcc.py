@@ -123,6 +123,8 @@ class GoogCc:
         self.back_off = RttBackOff()
         self.reports = LossReports()
         self._least_bps, self._most_bps = max(min_bps, LEAST_BPS), max_bps or math.inf
+        # Nothing limits until something was told: the target starts at ``start_bps``, not at what no report
+        # has measured.
         self._delay_bps = math.inf
         self._remb_bps = math.inf
         self._rtt_s = 0.0
@@ -179,6 +181,8 @@ class GoogCc:
 
     def set_rtt(self, rtt_s: float) -> None:
         """Take in the RTT of RTCP reports."""
+        # A report whose last-SR field is another's, or whose clock jumped, gives hours: nothing that a call
+        # would survive.
         if 0 <= rtt_s < 60:
             self.delay.aimd.rtt_s = self._rtt_s = rtt_s
 
@@ -202,6 +206,9 @@ class GoogCc:
         if not report.received:
             return None
         newest_s = report.received[-1].arrival_s
+        # Two RTTs of a report: from each packet's leaving to the report's coming (the longest sets the
+        # window), and without the time that a packet waited at the receiver for the report (the least is what
+        # the path itself takes).
         longest_s, propagation_s = 0.0, math.inf
         for packet in report.received:
             rtt_s = report.at_s - packet.sent_s
@@ -243,6 +250,7 @@ class GoogCc:
     def _adopt(self, rate_bps: float, now_s: float, why: str | None = None) -> None:
         limits = {"delay": self._delay_bps, "receiver": self._remb_bps, "maximum": self._most_bps}
         limit = min(limits, key=limits.__getitem__)
+        # Only a word for people: which of the limits the rate stands against; ``state`` is read by no rule.
         by = limit if rate_bps >= limits[limit] or self.loss.state == "delay" else "loss"
         if self.delay.silent:
             by = "starting" if self._in_start(now_s) else "no feedback"
@@ -262,6 +270,7 @@ class GoogCc:
         if why is not None or self.delay.trendline.signal != "normal" or self.loss.state == "decreasing":
             return "none"
         if self.loss.state == "increasing":
+            # Padding asks the same question as a probe would: one of them at a time.
             return "none" if self.padding_bps else "slow"
         return "free"
 

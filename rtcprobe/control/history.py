@@ -19,6 +19,7 @@ from rtcprobe.wrapping import unwrapped
 
 __all__ = ["History", "Report", "Sent"]
 
+# kSendTimeHistoryWindow. A tick of feedback is 250 µs, so four are the millisecond of rule 1.
 _REMEMBERED_S: Final = 60.0
 _TICKS_PER_MS: Final = 4
 
@@ -68,8 +69,12 @@ class History:
 
     def sent(self, sequence: int, size_bytes: int, now_s: float, cluster: int | None = None) -> None:
         """Take down a packet that carried the extension; ``sequence`` may be wrapped to 16 bit."""
+        # The first number is taken as it is: a call may begin anywhere in 16 bits, and what feedback says is
+        # unwrapped against it.
         if self._newest < 0:
             self._oldest, number = sequence, sequence
+            # Nothing before the first number is under way, or the first report would take off what was never
+            # added.
             self._acked = sequence - 1
         else:
             number = unwrapped(sequence & 0xFFFF, self._newest, 16)
@@ -95,6 +100,8 @@ class History:
         self._reference = reference
         at, number = reference * 256, unwrapped(feedback.base, self._newest, 16)
         packets, received = [], []
+        # The clock advances with every delta, even of a packet that is not known: deltas build on one
+        # another.
         for delta in feedback.deltas:
             packet = self._sent.get(number)
             number += 1
@@ -113,6 +120,7 @@ class History:
             return None
         # All up to the newest reported number is out of the network, whether it came or not.
         self._acknowledge(packets[-1].sequence)
+        # By arrival, not by number: groups and rates downstream take the order of arrival for granted.
         received.sort(key=_arrival)
         return Report(now_s, packets, received, self.in_flight_bytes)
 

@@ -149,6 +149,8 @@ class Pacer:
         """Return bytes a second."""
         if not self._count:
             return self.pacing_bps / 8
+        # Mean age of what waits, from one running sum: instants are added as packets come and taken off as
+        # they go.
         waited_s = self._at_s - self._waited_since / self._count
         return queue_rate_bps(self.pacing_bps, self.queue_bytes, waited_s) / 8
 
@@ -173,6 +175,7 @@ class Pacer:
                 self.queue_bytes -= size_bytes
                 self._waited_since -= since_s
                 self._count -= 1
+                # Padding is sent again media (RTX), so it is as large as what was sent last.
                 self._usual_bytes = size_bytes
                 self._went(packet, size_bytes, cluster)
                 return size_bytes
@@ -182,17 +185,22 @@ class Pacer:
     def _went(self, packet: Any, size_bytes: int, cluster: int | None) -> None:
         self._leave(packet, size_bytes, cluster)
         if self.pacing_bps < math.inf:
+            # Bounded, so that a rate that falls to a tenth does not silence the sender for what it owed at
+            # the old one.
             self._debt = min(self._debt + size_bytes, max(_LONGEST_DEBT_S * self.pacing_bps / 8, size_bytes))
         self._padding_debt = min(self._padding_debt + size_bytes, _LONGEST_DEBT_S * self.padding_bps / 8)
 
     def _send_probe(self, now_s: float) -> None:
         probe = self._probes[0]
+        # A cluster that could not be sent in its time would measure the sender, not the line.
         if self._probe_begun_s is not None and now_s - self._probe_next_s > _LATE_PROBE_S:
             self._end_probe()
             return
         if self._probe_begun_s is None:
             self._probe_begun_s = now_s
         sent = 0
+        # Media first; ``_send_one`` makes padding of the usual size where none waits, so a cluster is always
+        # filled.
         while sent < probe.send_bytes:
             sent += self._send_one(probe.number)
         self._probe_bytes += sent

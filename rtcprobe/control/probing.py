@@ -148,6 +148,8 @@ class Probing:
             most_bps = min(most_bps, 2 * self._total_bps)
         if self._growth == "slow":
             most_bps = min(most_bps, _SLOW * self._estimate_bps)
+        # Once a probe reaches the cap the ones after it would be the same: it is the last, and none follows
+        # from its result.
         for rate_bps in rates_bps:
             if rate_bps >= most_bps:
                 further = False
@@ -207,6 +209,7 @@ class ProbeResults:
     def _rate(self, cluster: _Cluster) -> float | None:
         sent_s = cluster.last_sent_s - cluster.first_sent_s
         arrived_s = cluster.last_arrival_s - cluster.first_arrival_s
+        # All at one instant, or spread over more than a second: no rate can be read off either.
         if not (0 < sent_s <= self._LONGEST_S and 0 < arrived_s <= self._LONGEST_S):
             return None
         # The last packet's bytes leave after the span, the first one's arrive before it: neither belongs to its rate.

@@ -24,26 +24,45 @@ from typing import Final
 
 __all__ = ["LossWindow", "Parity", "ParityRates", "SentRate", "code_rates", "encoder_share", "parity_packets"]
 
+# Shares are eight bits wide, as libwebrtc counts them. Its table ends at a loss of 128 of 255 (kPacketLossMax
+# 129), and no share of all packets goes beyond 127 (a key frame's 128): one parity packet for each media
+# packet.
 _SCALE: Final = 255
 _MOST_LOSS: Final = 128
 _MOST_SHARE: Final = 127
+# firstPartitionProt: a fifth, meant for VP8's first partition, as soon as a frame is two packets or more.
 _LEAST_SHARE: Final = int(255 * 0.20)
+# What counts as one packet of a frame; not what is sent in one (``PACKET_BYTES`` of the sender is smaller).
 _PAYLOAD_BYTES: Final = 1460
+# The table's rate is kbit a frame of 4CIF: a smaller picture counts as a faster one, softened by the power. A
+# row each 5 kbit, 50 rows: 200 to 8000 kb/s at 30 frames a second.
 _REFERENCE_PIXELS: Final = 704 * 576
 _SIZE_POWER: Final = 0.3
 _RATE_STEP, _MOST_RATE = 5, 49
+# A key frame is looked up at twice the rate at least, and gets twice what other frames get (_scaleProtKey).
 _KEY_BOOST: Final = 2
+# Below 20 ms retransmissions are quick enough alone (kLowRttNackMs); from 200 ms on parity stays on however
+# small frames are (kMaxRttTurnOffFec), for a retransmission would come too late.
 _LOW_RTT_S: Final = 0.020
 _OFF_RTT_S: Final = 0.200
 _OFF_BYTES: Final = ((352 * 288, 400), (640 * 480, 700), (math.inf, 1000))
 """Bytes a frame below which parity is off, by pixels."""
+# kLossPrShortFilterWinMs and kLossPrHistorySize: the most of each second, ten of them.
 _WINDOW_S, _WINDOWS = 1.0, 10
+# One code spans the frames of two RTTs, six at most (kUpperLimitFramesFec).
 _MOST_FRAMES: Final = 6
+# A code is closed early where rounding up to whole packets costs less than 50/256 more than asked for; above
+# a protection of 80 (some 30 %) it waits for four packets besides, so that it is not one parity packet for
+# each (kMaxExcessOverhead, kHighProtectionThreshold, kMinMediaPackets of ulpfec_generator.cc).
 _EXCESS: Final = 50
 _HIGH: Final = 80
 _FEW_PACKETS: Final = 4
+# Repair leaves the encoder half at least (kProtectionOverheadRateThreshold), and is counted over a second in
+# buckets of a millisecond.
 _OVERHEAD_MOST: Final = 0.5
 _RATE_S, _STEP_S = 1.0, 0.001
+# The closed form's: the loss (of 255) at which 63 % of the most is reached, and how much more it takes in the
+# first rows; then how steeply. All were fitted together; none means anything by itself.
 _HALF, _EARLY, _EARLY_STEPS = 10.4, 58.0, 5.5
 _POWER, _EARLY_POWER = 1.42, 0.21
 _SATURATES: Final = 1.6
@@ -74,6 +93,8 @@ class LossWindow:
         if self._seen and now_s - self._seen[0][0] < _WINDOW_S:
             self._current = max(self._current, loss)
         else:
+            # The second that ends is kept under the instant of the report that ended it; that report's own
+            # loss counts only where the second had none, as in the source.
             self._seen.insert(0, (now_s, self._current or loss))
             del self._seen[_WINDOWS:]
             self._current = 0
@@ -94,10 +115,14 @@ def code_rates(
     delta = _table(rate, loss)
     if 1.5 + bits / 8 / _PAYLOAD_BYTES >= 2:
         delta = max(delta, _LEAST_SHARE)
+    # The key frame's row is one further on (1 + ... in the source): hence the step that is added to its rate.
     boost = max(_KEY_BOOST, int(key_packets))
     key = max(loss, 2 * delta, _table(boost * rate + _RATE_STEP, loss))
+    # Key frames stay protected even there: a lost one holds up everything that follows.
     if rtt_s < _LOW_RTT_S:
         delta = 0
+    # Both leave as shares of media packets; a key frame's may reach half of all packets, which is one for
+    # each.
     return ParityRates(_of_media(delta), _of_media(min(key, _MOST_SHARE + 1)), frames)
 
 
@@ -148,6 +173,7 @@ class Parity:
             return 0, []
         self._frames += 1
         media, rate = len(self._packets), self._rate()
+        # kMinMediaPacketsAdaptationThreshold: frames of two packets and more need one packet more for a code.
         few = self._least + (media / self._frames >= 2)
         excess = (parity_packets(media, rate) << 8) // media - rate
         if self._frames < self.rates.frames and not (excess < _EXCESS and media >= few):
@@ -180,6 +206,7 @@ class SentRate:
         """Return the rate; over the time since it began where that is shorter, nothing of a first packet alone."""
         self._forget(now_s)
         passed_s = now_s - self._begun_s + _STEP_S
+        # One packet is a rate only after a whole second: alone it has no interval, and would be anything.
         if len(self._sent) <= (passed_s < _RATE_S) or passed_s <= _STEP_S:
             return 0.0
         return 8 * self._bytes / min(passed_s, _RATE_S)

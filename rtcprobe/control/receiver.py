@@ -20,9 +20,12 @@ __all__ = ["Recorder", "interval_s"]
 # kBackWindow 500 ms; 0x7FFE missing numbers are the most a message may begin with.
 _REMEMBERED_S: Final = 0.5
 _MOST_MISSING: Final = 0x7FFE
+# The status count of the message has 16 bits.
 _MOST_STATUSES: Final = 0xFFFF
+# kDefaultInterval until an estimate is known, then kMinInterval to kMaxInterval.
 _USUAL_S, _SHORTEST_S, _LONGEST_S = 0.100, 0.050, 0.250
-# A message is reckoned as 68 bytes with its headers; reports may take 5 % of the rate (SendTimeControl).
+# A message is reckoned as 30 bytes, the mean of those each 50 and each 250 ms, and 38 of IPv4, UDP and SRTP; reports
+# may take 5 % of the rate (OnSendBandwidthEstimateChanged).
 _REPORT_BITS: Final = 68 * 8
 _SHARE: Final = 0.05
 
@@ -61,8 +64,11 @@ class Recorder:
         made: list[Feedback] = []
         if self._newest is None or self._next is None:
             return made
+        # ``_report`` moves ``_next`` on by one number at the least, the arrival that it begins with: this
+        # ends.
         while self._next <= self._newest:
             made.append(self._report(self._next, self._newest))
+        # Half a second after they were told they can be of no late packet's report any more.
         for number in [n for n, at in self._came.items() if n < self._next and now_s - at > _REMEMBERED_S]:
             del self._came[number]
         return made

@@ -62,6 +62,8 @@ class Kalman:
         ):
             e[1][1] += 10 * _PROCESS[1]
         h = (float(size_bytes), 1.0)
+        # With E the covariance of (slope, offset) and h = (bytes, 1): gain k = E·h / (noise + hᵀ·E·h), E = (1
+        # - k·hᵀ)·E.
         eh = (e[0][0] * h[0] + e[0][1], e[1][0] * h[0] + e[1][1])
         residual = arrival_ms - send_ms - self._slope * h[0] - self.offset_ms
         if signal == "normal":
@@ -77,6 +79,8 @@ class Kalman:
 
     def _noise(self, residual: float, period_ms: float) -> None:
         alpha = 0.01 if self.deltas <= 300 else 0.002
+        # The filter's constants are for 30 groups a second: slower ones count for as many of those as they
+        # take.
         beta = (1 - alpha) ** (period_ms * 30 / 1000)
         self._mean = beta * self._mean + (1 - beta) * residual
         self._variance = max(1.0, beta * self._variance + (1 - beta) * (self._mean - residual) ** 2)
@@ -96,6 +100,8 @@ class _Detector:
     def add(self, offset_ms: float, deltas: int, send_ms: float, now_ms: float) -> Signal:
         if deltas < 2:
             return "normal"
+        # Threshold and numbers below are those of ``trendline.py``: the same detector, fed by an offset in
+        # place of a slope.
         trend = min(deltas, _MOST_DELTAS) * offset_ms
         if trend > self._threshold:
             self._over_ms = send_ms / 2 if self._over_ms is None else self._over_ms + send_ms
@@ -133,6 +139,7 @@ class RembEstimator:
         """Take in a packet: its abs-send-time, when it came, its RTP payload's size."""
         self._window.append((arrival_s, size_bytes))
         self._bytes += size_bytes
+        # The packet itself is in the window, so it is never empty here.
         while self._window[0][0] <= arrival_s - _WINDOW_S:
             self._bytes -= self._window.popleft()[1]
         self._first_s = arrival_s if self._first_s is None else self._first_s
@@ -177,6 +184,7 @@ class Remb:
         """Adopt what the receiver says; the encoder is rebuilt when it changes by more than a tenth."""
         del now_s
         wanted_bps = min(max(rate_bps, _LEAST_BPS), _MOST_BPS)
+        # aiortc's encoder clips what it is told; at either end the receiver's estimate is not what limits.
         self.state = "receiver" if _LEAST_BPS < rate_bps < _MOST_BPS else "encoder's limits"
         if abs(wanted_bps - self.target_bps) > 0.1 * self.target_bps:
             self.target_bps = wanted_bps

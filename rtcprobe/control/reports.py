@@ -16,11 +16,16 @@ from typing import Final
 
 __all__ = ["LossReports"]
 
+# kLimitNumPackets: below twenty packets one loss would be 5 % and more.
 _LEAST_PACKETS: Final = 20
+# kDefaultLowLossThreshold and kDefaultHighLossThreshold: between the two nothing changes.
 _LOW, _HIGH = 0.02, 0.10
+# 8 % and 1 kb/s above the least of the last second (kBweIncreaseInterval): however often it is asked, it
+# grows by no more in a second.
 _GROWTH: Final = 1.08
 _GROWTH_BPS: Final = 1e3
 _WINDOW_S: Final = 1.0
+# kBweDecreaseInterval; an RTT comes on top, until a report can tell of the rate that was lowered last.
 _DECREASE_S: Final = 0.300
 _FRESH_S: Final = 1.2 * 5.0
 """1.2 times the longest interval between reports."""
@@ -48,6 +53,8 @@ class LossReports:
         self._expected += expected
         if self._expected < _LEAST_PACKETS:
             return False
+        # A copy or a late packet makes the sum of lost ones negative (RFC 3550, section 6.4.1, says so): then
+        # nothing is lost.
         self.fraction = min(max(256 * self._lost, 0) // self._expected, 255)
         self._lost = self._expected = 0
         self._told_s, self._may_fall = now_s, True
@@ -56,6 +63,8 @@ class LossReports:
     def seen(self, rate_bps: float, now_s: float) -> None:
         """Remember the rate, to know the least of the last second."""
         least = self._least
+        # A queue of minima: rates rise from front to back, so the front is the least of the window and each
+        # rate enters and leaves once. The millisecond is the source's, whose clock has no finer one.
         while least and now_s - least[0][0] + 1e-3 > _WINDOW_S:
             least.popleft()
         while least and rate_bps <= least[-1][1]:
@@ -71,5 +80,6 @@ class LossReports:
             return self._least[0][1] * _GROWTH + _GROWTH_BPS
         if loss > _HIGH and self._may_fall and now_s - self._fell_s >= _DECREASE_S + rtt_s:
             self._fell_s, self._may_fall = now_s, False
+            # By half of the loss: (1 - fraction / 256 / 2), in whole 1/512.
             return rate_bps * (512 - self.fraction) / 512
         return rate_bps

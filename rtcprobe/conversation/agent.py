@@ -33,6 +33,7 @@ __all__ = ["Endpoint", "SimulatedAgent"]
 
 CHUNK_SAMPLES = round(0.040 * SAMPLE_RATE_HZ)
 
+# Full scale: samples are floats of −1 to 1.
 _FULL = np.float32(1.0)
 _FADE_SAMPLES = 240  # 5 ms: an answer cut to its length ends as words do, not with a click
 _WORDS = {
@@ -60,6 +61,7 @@ class SimulatedAgent:
         self.said: list[Spoken] = []
         self.endpoints: list[Endpoint] = []
         self._plan = plan
+        # Two children, thinking and the room's noise: how long it thinks does not depend on how often it was heard.
         self._chance, self._room = (np.random.Generator(np.random.PCG64(each)) for each in seed.spawn(2))
         self._room_gain = np.float32(10 ** (ROOM_DBFS / 20))
         self._ear = Turns(VoiceGate(plan.threshold_dbfs), least_s=plan.least_speech_s, gap_s=plan.hangover_s)
@@ -82,11 +84,14 @@ class SimulatedAgent:
         ear.hear(block, at_s)
         if self._saying is not None:
             limit_s = plan.interrupt_after_s
+            # The hair is for blocks of 10 ms that add up to not quite 200; with a limit of 0 some voice must have been
+            # heard.
             if limit_s is not None and ear.loud_s >= limit_s - 1e-9 and ear.loud_s > 0.0:
                 self._stop = -1  # at the end of the chunk in hand
             elif self._stop is None:
                 self._ended = len(ear.ended)  # what passes while it speaks is no turn
             return
+        # The user went on: what was to be said now would fall into it.
         if ear.speaking_since_s is not None:
             self._answer_s = None
         if len(ear.ended) > self._ended:
@@ -100,6 +105,8 @@ class SimulatedAgent:
         """Return the next packet's samples."""
         sound = self._room.standard_normal(samples, dtype=np.float32) * self._room_gain
         if self._saying is None and self._answer_s is not None:
+            # From the very sample at which it has thought, though packets are 20 ms: else answers would lie on a grid
+            # of them.
             begin = first + max(0, math.ceil((self._answer_s - now_s) * SAMPLE_RATE_HZ))
             if begin < first + samples:
                 self._begin(begin)
@@ -107,6 +114,7 @@ class SimulatedAgent:
         if said is None:
             return sound  # a room is far from full scale
         if self._stop == -1:
+            # What was handed over by now is said to its end (Facts): whole chunks, rounded up.
             chunks = max(0, -(-(first - said.begin) // CHUNK_SAMPLES))
             self._stop = min(said.begin + chunks * CHUNK_SAMPLES, said.begin + said.meant_samples)
         end = said.begin + said.meant_samples if self._stop is None else self._stop
@@ -115,6 +123,7 @@ class SimulatedAgent:
         if stop == end:
             said.end = end
             self._saying = self._stop = None
+        # In place, and not by clip, which makes a copy: this runs for every packet of every call.
         np.maximum(sound, -_FULL, out=sound)
         np.minimum(sound, _FULL, out=sound)
         return sound

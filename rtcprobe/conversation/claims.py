@@ -32,6 +32,7 @@ _DEEDS: Final[Mapping[str, Deed]] = {
     "output_audio_buffer.stopped": "agent stopped",
     "output_audio_buffer.cleared": "agent stopped",
 }
+# Characters; a page that floods its channel costs a look at the length, no parsing.
 _LONGEST: Final = 1_000_000
 _NEAR_S: Final = 1.5
 """An event this far from what was heard is about something else: agents say that they begin up to a second early."""
@@ -50,6 +51,7 @@ def read_deed(message: object) -> Deed | None:
         return None
     try:
         told = json.loads(message)
+    # Nested thousands deep is no event, either.
     except (ValueError, RecursionError):
         return None
     kind = told.get("type") if isinstance(told, dict) else None
@@ -62,6 +64,7 @@ def claimed_response_s(claims: Sequence[Claim], ended_s: float, heard_s: float) 
     The turn ended at ``ended_s``, and the answer was heard at ``heard_s``.
     """
     began_s = _nearest(claims, "agent began", heard_s, after_s=ended_s)
+    # The longest it may lie back is what was heard to have passed, and how far an event may be off.
     return None if began_s is None else _since(claims, "user stopped", began_s, heard_s - ended_s + _NEAR_S)
 
 
@@ -75,6 +78,7 @@ def claimed_spans(claims: Sequence[Claim]) -> list[tuple[float, float]]:
     """Return when the agent says that it spoke, seconds since the epoch."""
     found, began_s = list[tuple[float, float]](), None
     for each in claims:
+        # A second beginning without an end between is the same speech: detectors say so again.
         if each.deed == "agent began" and began_s is None:
             began_s = each.at_s
         elif each.deed == "agent stopped" and began_s is not None:

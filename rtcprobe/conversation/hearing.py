@@ -59,6 +59,7 @@ class Turns:
                 self._first_s = at_s
             self.loud_s += end_s - at_s
             self._last_s = end_s
+        # Silence long enough ends it; too little voice before is forgotten, as a cough is, and no turn.
         elif self._first_s is not None and end_s - self._last_s >= self._gap_s - _AS_GOOD_S:
             if self.speaking_since_s is not None:
                 self.ended.append(Heard(self._first_s, self._last_s, end_s))

@@ -38,7 +38,9 @@ Kind = Literal["turn", "barge_in", "backchannel", "noise"]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
+# Of any cue: an agent that has not answered in a minute will not, and a call would last by it.
 LONGEST_WAIT_S = 60.0
+# Below −60 a voice is as faint as a room; above −10 an active level (P.56) clips, as speech peaks far above it.
 LEAST_DBFS, MOST_DBFS = -60.0, -10.0
 ROOM_DBFS = -80.0
 """A quiet microphone's own noise: what silence is everywhere here (``audio.mouth``)."""
@@ -79,6 +81,7 @@ class Line:
     level_dbfs: float | None = None
 
     def __post_init__(self) -> None:
+        # Rule 2: a turn follows silence; everything else is said into the agent's speech.
         if (self.kind == "turn") != (self.when.begun == "silence"):
             cure = "a turn takes after: silent 600ms, what goes into the agent's speech 1.5s after onset"
             raise BadInputError(f"a {self.kind.replace('_', '-')} cannot wait for '{self.when}'", cure)
@@ -126,6 +129,7 @@ class AgentPlan:
                 raise BadInputError(
                     f"agent.{name} {format_duration(value_s)} is impossible", f"give 0ms to {most_s:g}s"
                 )
+        # A shorter answer would be no turn by the agent's own measure (``least_speech_s``, where nothing is written).
         if not 0.2 <= self.answer_s[0] <= self.answer_s[1]:
             shortest, longest = (format_duration(each) for each in self.answer_s)
             raise BadInputError(f"agent.answer {shortest} to {longest} is impossible", "write it like 2s to 4s")
@@ -186,6 +190,7 @@ def parse_when(text: object) -> When:
     Raises:
         BadInputError: neither of them.
     """
+    # when  = "silent" SP time / time SP "after onset"
     words = text.split() if isinstance(text, str) else []
     if len(words) == 2 and words[0] == "silent":
         return When(begun="silence", wait_s=parse_duration(words[1]))
@@ -200,6 +205,7 @@ def parse_noise(text: object) -> tuple[float, float]:
     Raises:
         BadInputError: no time, no level, or one that cannot be.
     """
+    # noise = time SP "at" SP level
     words = text.split() if isinstance(text, str) else []
     if len(words) != 3 or words[1] != "at":
         raise BadInputError(f"noise {text!r} cannot be read", "write it like 400ms at -26dBFS")

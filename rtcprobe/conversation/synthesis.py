@@ -30,10 +30,14 @@ from rtcprobe.audio.resample import resampled
 
 __all__ = ["VOICES", "Voice", "synthesised"]
 
+# Wide-band: formants and hiss lie below 8 kHz, and a third of the samples are made.
 _RATE_HZ = 16_000
 _STEP = 80  # 5 ms: how fine targets are told
+# Of 5 ms: how fast tongue and lips move.
 _GLIDE_STEPS = 6
+# Seconds; all are shorter than ``user._GAP_S``, so that no end of a sentence is taken for that of a turn.
 _PAUSE_S = {",": 0.18, ";": 0.25, ":": 0.2, ".": 0.3, "?": 0.3, "!": 0.3}
+# Of the three formants, wider upwards; chosen by ear.
 _BAND_WIDTHS_HZ = np.array([80.0, 110.0, 160.0])
 
 _FLOATS = npt.NDArray[np.float64]
@@ -80,9 +84,13 @@ _VOWELS = {
     "er": (490, 1350, 1690),
     "v": (300, 1850, 2200),  # ü of pinyin, written v
 }
+# English letters that are one sound, as the vowel of ``_VOWELS`` they come nearest to.
 _SPELT = {"ee": "ee", "ea": "ee", "oo": "oo", "ou": "oo", "er": "er", "ir": "er", "ai": "e", "ay": "e", "y": "ee"}
+# Middle of each hiss, Hz: s and its like high, sh and x lower, h as the throat.
 _HISSES = {"s": 6000, "sh": 3500, "x": 5000, "f": 4500, "th": 5500, "h": 1800, "z": 5500, "c": 5500, "q": 4500}
+# Where the burst of each stop lies, Hz: lips low, teeth high, palate between.
 _STOPS = {"p": 900, "t": 4000, "k": 2000, "b": 700, "d": 3500, "g": 1800, "ch": 3500, "zh": 3200, "j": 3800}
+# Formants, Hz, of what is voiced and moves; likewise the nasals', whose first is low.
 _GLIDES = {"l": (360, 1300, 2700), "r": (400, 1100, 1600), "w": (300, 700, 2200), "v": (350, 1200, 2400)}
 _NASALS = {"m": (280, 950, 2200), "n": (280, 1500, 2500), "ng": (280, 2000, 2600)}
 _VOICED = frozenset("bdgzvjmnlrw")
@@ -92,6 +100,7 @@ _TONES = {"1": (5, 5), "2": (3, 5), "3": (2, 1.4), "4": (5, 1), "5": (3, 2)}
 
 # Letters that are one sound, longest first, else single letters: a voice to be timed, not to be understood.
 _SPELLING = re.compile(r"ee|ea|oo|ou|er|ir|ai|ay|sh|th|ch|ng|[a-z]")
+# piece = initial of two letters / "ng" / "er" / letter                  longest first; v is ü
 _PINYIN = re.compile(r"zh|ch|sh|ng|er|[a-z]")
 # word  = 1*40letter [ tone ] / pause ; tone = "1" to "5" of pinyin, pause = a punctuation mark
 _WORD = re.compile(r"[A-Za-z]{1,40}[1-5]?|[,;:.?!]")
@@ -104,6 +113,7 @@ def synthesised(text: str, voice: Voice) -> Pcm:
         return np.zeros(0, dtype=np.float32)
     targets = np.array(rows)
     targets[:, 1:] = _glided(targets[:, 1:])
+    # Of the text, so that it sounds alike wherever it stands, and in every process (``hash`` would not).
     rng = np.random.default_rng(zlib.crc32(text.encode()))
     sound = _voiced(targets, voice) + _hiss(targets, rng)
     peak = float(np.abs(sound).max())
@@ -132,8 +142,10 @@ def _phones(text: str, voice: Voice) -> Iterator[tuple[_Phone, tuple[float, floa
             for part in _phone(piece)
         ]
         for index, part in enumerate(parts):
+            # The tune goes over the whole syllable, not over each sound of it.
             share = index / max(1, len(parts)), (index + 1) / max(1, len(parts))
             yield part, (begin + (end - begin) * share[0], begin + (end - begin) * share[1])
+        # 20 ms of hardly any voice part two words.
         yield _Phone(0.02, (500, 1500, 2500), 0.15), (end, end)
 
 
@@ -180,6 +192,7 @@ def _voiced(targets: _FLOATS, voice: Voice) -> _FLOATS:
     at = np.arange(len(targets) * _STEP) / _STEP
     steps = np.arange(len(targets)) + 0.5
     pitch = np.interp(at, steps, targets[:, 0])
+    # Phase in whole turns: pitch may change at any sample without a click.
     turns = np.cumsum(pitch) / _RATE_HZ
     sound = np.zeros(len(at))
     for harmonic in range(1, int(5500 / (voice.pitch_hz * 0.9)) + 1):

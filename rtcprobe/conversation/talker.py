@@ -10,6 +10,7 @@ from rtcprobe.conversation.plan import Kind
 
 __all__ = ["BLOCK_S", "Spoken", "Talker"]
 
+# NetEQ's own tick: what an ear plays comes by it.
 BLOCK_S = 0.010
 
 

@@ -65,6 +65,7 @@ class ScriptedUser:
 
     def speak(self, first: int, samples: int, now_s: float) -> Pcm:
         """Return the next packet's samples."""
+        # The first packet: nobody has spoken yet, and silence counts from here.
         if self._silent_since_s is None:
             self._silent_since_s = self._waiting_since_s = now_s
         room = self._room.standard_normal(samples, dtype=np.float32) * self._room_gain
@@ -76,6 +77,7 @@ class ScriptedUser:
         sound = self._lines[said.number].sound
         part = sound[first - said.begin : first - said.begin + samples]
         room[: len(part)] += part
+        # Over within this packet: the rest of it is the room.
         if first - said.begin + samples >= len(sound):
             said.end = said.begin + len(sound)
             self._saying = None
@@ -109,6 +111,7 @@ class ScriptedUser:
         begun_s = self._agent.speaking_since_s
         if begun_s is not None and begun_s > self._turn_s:
             return now_s >= begun_s + wait_s
+        # An agent that talks on from before the turn has not answered it; it is waited for as long as it may talk.
         longest_s = _LONGEST_SPEECH_S if begun_s is not None else self._patience_s + wait_s
         if now_s - self._waiting_since_s >= longest_s:
             self.given_up.append(self._next)
@@ -124,6 +127,7 @@ class ScriptedUser:
             return now_s - self._silent_since_s >= _LONGEST_SPEECH_S
         last = self.said[-1] if self.said else None
         wants_answer = last is not None and last.kind in ("turn", "barge_in")
+        # Not answered: silence does not count yet, patience does.
         if wants_answer and not self._answered(self._silent_since_s):
             return now_s - self._silent_since_s >= self._patience_s
         since_s = self._silent_since_s if quiet_s is None else max(self._silent_since_s, quiet_s)
@@ -138,9 +142,11 @@ class ScriptedUser:
 
 
 _FULL = np.float32(1.0)
+# Less voice than that is a click or an echo, no speech: the shortest word of a voice takes twice as long.
 _LEAST_S = 0.06
 _GAP_S = 0.45
 """Longer than a pause between sentences, and shorter than any silence that is somebody's turn."""
+# After the last line: as long as a turn waits for where nothing is written, so its answer is whole.
 _LAST_SILENCE_S = 0.6
 _SPOKE_ON_S = 1.0
 """Who speaks for so long after a turn answers it; whom the turn itself interrupted stops sooner (pipecat: 0.9 s)."""

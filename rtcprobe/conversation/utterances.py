@@ -30,9 +30,11 @@ from rtcprobe.units import parse_duration
 
 __all__ = ["Utterance", "check_voice", "sound_of_words", "spoken_lines"]
 
+# Of one line: a call's script of some lines, not a reading.
 _LONGEST_S = 60.0
 _MOST_LETTERS = 1200
 """Twenty a second for a minute: faster than anybody speaks. What is longer is not made first and measured then."""
+# Seconds for a minute's line; a program of that name that waits for something is not waited for.
 _ESPEAK_TIMEOUT_S = 20.0
 _ESPEAK = "espeak:"
 # A voice's name as espeak-ng lists them ("en-us", "cmn", "en+f3"): it becomes an argument, so nothing that begins with
@@ -102,11 +104,14 @@ def sound_of_words(words: str, voice: str, level_dbfs: float) -> Pcm:
             f"{words[:40]!r}… has {len(words):,} characters",
             f"{_MOST_LETTERS:,} at the most: {_LONGEST_S:g}s of speech",
         )
+    # split gives words and pauses in turn, as the pattern has one group: words at even places.
     pieces = _PAUSE.split(words)
     said = [_trimmed(_say(piece, voice)) if piece.strip() else None for piece in pieces[::2]]
     sounding = [each for each in said if each is not None and len(each)]
+    # A pause at either end would not be silence within the words, but a later beginning that nobody sees.
     if not sounding or said[0] is None or said[-1] is None:
         raise BadInputError(f"{words!r} holds nothing that could be said", "write words, with pauses between them")
+    # Rule 3: over what sounds, so that a pause does not make the words louder.
     gain = _gain(np.concatenate(sounding), level_dbfs, repr(words))
     parts: list[Pcm] = []
     for place, each in enumerate(said):
@@ -125,6 +130,7 @@ def _sound(number: int, line: Line, voice: str, level_dbfs: float) -> Pcm:
     if line.kind == "noise":
         assert line.lasts_s is not None
         assert line.level_dbfs is not None
+        # By its place among the lines: two noises differ, and a run of the same script has the same ones.
         rng = np.random.default_rng(number)
         noise = rng.standard_normal(round(line.lasts_s * SAMPLE_RATE_HZ), dtype=np.float32)
         burst: Pcm = np.clip(noise * np.float32(10 ** (line.level_dbfs / 20)), -1.0, 1.0)

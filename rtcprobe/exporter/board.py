@@ -20,6 +20,7 @@ KEPT = 20
 MOST_POINTS = 120
 """Delays kept of each direction: as many as a sparkline has pixels for."""
 
+# A card of the page has room for no more; a run of a large room can have a reason a way.
 _MOST_REASONS = 3
 
 
@@ -62,6 +63,8 @@ def view(outcome: Outcome, report: str = "") -> RunView:
         (each for each in result.join.attempts if each.failed is None and each.first_audio_s is not None),
         key=_total_s,
     )
+    # A join that took place, not a mean of phases: only of one join do the phases sum to what is written beside them.
+    # The upper of two middles.
     middle = heard[len(heard) // 2] if heard else None
     return RunView(
         at_unix_s=outcome.ended_unix_s,
@@ -112,12 +115,14 @@ def _total_s(attempt: Join) -> float:
 def _delays(result: Result, direction: str) -> Sequence[float | None]:
     ear = result.mouth_to_ear[direction]
     spoken: list[tuple[int, float, float | None]] = [(each.call, each.spoken_s, each.delay_s) for each in ear.samples]
+    # In the order spoken, so that a marker that was lost stands where it was missed.
     spoken += [(each.call, each.spoken_s, None) for each in ear.missed]
     delays = [delay_s for _, _, delay_s in sorted(spoken, key=lambda each: each[:2])]
     if len(delays) <= MOST_POINTS:
         return tuple(delays)
     step = len(delays) / MOST_POINTS  # of each stretch the worst: a small picture must not hide it
     stretches = (delays[round(number * step) : round((number + 1) * step)] for number in range(MOST_POINTS))
+    # A lost marker is the worst there is: it is drawn, whatever its neighbours were.
     return tuple(None if None in each else max(value for value in each if value is not None) for each in stretches)
 
 

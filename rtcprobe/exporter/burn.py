@@ -28,6 +28,7 @@ Severity = Literal["page", "ticket"]
 
 # How much a window's edge may blur: a minute of fifteen at the shortest.
 SLOT_S: Final = 60.0
+# Seconds.
 _MINUTE, _HOUR, _DAY = 60.0, 3_600.0, 86_400.0
 
 
@@ -89,17 +90,21 @@ class Budget:
         if events <= 0:
             return
         at_s = math.floor(now_s / SLOT_S) * SLOT_S
+        # The slot in hand goes on; never one before it, for ``_totals`` needs them in order.
         if self._slots and self._slots[-1][0] >= at_s:
             before_s, had, were_bad = self._slots.pop()
             self._slots.append((before_s, had + events, were_bad + bad))
         else:
             self._slots.append((at_s, events, bad))
+        # Some four thousand slots an objective at the most, one added above: the deque is never empty here.
         while self._slots[0][0] < now_s - LONGEST_S - SLOT_S:
             self._slots.popleft()
 
     def standing(self, now_s: float, allowed: float) -> Standing:
         """Return how the objective stands, ``allowed`` being the share of events that may be bad."""
         totals = self._totals(now_s)
+        # What Prometheus' ``for:`` asks by evaluating again and again is asked twice: the condition now, and as it was
+        # ``for_s`` ago. Between the two it may have failed to hold; an alert there would then come later.
         burns = {for_s: _burns(self._totals(now_s - for_s), allowed) for for_s in {each.for_s for each in ALARMS}}
         burns[0.0] = _burns(totals, allowed)
         alarm = next((each for each in ALARMS if all(_holds(each, burns[ago]) for ago in (0.0, each.for_s))), None)
@@ -118,6 +123,7 @@ class Budget:
         events = bad = 0
         slots = (slot for slot in reversed(self._slots) if slot[0] <= now_s)
         slot = next(slots, None)
+        # From the shortest to the longest: each window's sum goes on from the one before it.
         for window_s in _WINDOWS_S:
             while slot is not None and slot[0] + SLOT_S > now_s - window_s:
                 events, bad = events + slot[1], bad + slot[2]

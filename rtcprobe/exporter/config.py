@@ -39,9 +39,13 @@ __all__ = [
 # name = ( letter / digit ) 0*63( letter / digit / "." / "_" / "-" ) ; small letters
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _NAME_CURE: Final = "use small letters and digits, and . _ - after the first, 64 at most"
+# At some 500 series a probe (``instruments``) these are 100,000 in one scrape: beyond, another serve parts them.
 MOST_PROBES: Final = 200
+# Processes at once: each holds up to ``workers.MOST_RESIDENT_BYTES``.
 MOST_CONCURRENCY: Final = 64
+# A short run takes 0.7 s of a warm worker (``workers``): below a second starts would be misses.
 SHORTEST_INTERVAL_S: Final = 1.0
+# Of an interval, a jitter or a timeout: longer than a week is a slip of the unit, and no alert's window reaches as far.
 LONGEST_S: Final = 7 * 86_400.0
 
 
@@ -144,6 +148,7 @@ def parse_config(text: str, *, called: str = "configuration", folder: Path | Non
             concurrency=keys.whole("concurrency", 1, MOST_CONCURRENCY),
         )
     except BadInputError as error:
+        # A target may carry a token in its URL, and this sentence goes to logs and to whoever may reload.
         raise BadInputError(scrub(error.message), scrub(error.hint)).within(called) from error
     if not config.probes and not config.on_demand.plans:
         raise BadInputError(f"{called}: there is nothing to run", "name at least one of probes or on_demand")
@@ -158,6 +163,7 @@ def _probe(written: object, place: str, defaults: _Keys, folder: Path) -> ProbeP
     name = keys.text("name")
     if not _NAME.fullmatch(name):
         raise BadInputError(f"{place}.name {name!r} is impossible", _NAME_CURE)
+    # From here on it is told by name: "probes[7]" is nothing that anybody looks for in a file.
     keys = keys.called(f"probe {name}")
     interval_s = keys.seconds("interval", defaults, "60s", SHORTEST_INTERVAL_S)
     longest = format_duration(interval_s)
@@ -183,11 +189,14 @@ def _plan(keys: _Keys, name: str, times_s: tuple[float, float, float], defaults:
         settings=tuple(f"{key}={json.dumps(value)}" for key, value in ordered),
     )
     try:
+        # Planned here, in the server, that a probe which cannot run is refused when it is read and not at its first
+        # start. What is run is planned once more, in the worker: a Job is plain, a Scenario stays here.
         scenario = job.plan()
         outside = not scenario.target.ours
         clock = keys.choice("clock", defaults, ("virtual", "real"), "real" if outside else "virtual")
     except BadInputError as error:
         raise error if error.message.startswith(keys.place) else error.within(keys.place) from error
+    # Two answers to one question: what nobody asked for is chosen (real), what was asked for and cannot be is refused.
     if outside and clock == "virtual":
         raise BadInputError(f"{keys.place}: time passes at an outside target", "write clock: real, or leave it out")
     job = dataclasses.replace(job, clock=cast("Clock", clock))
@@ -213,6 +222,8 @@ def _objectives(keys: _Keys) -> Mapping[str, Objective]:
     out: dict[str, Objective] = dict(OBJECTIVES) if keys.place == "defaults" else {}
     for name in below.written:
         one = below.below(name, ("limit", "share"))
+        # What an objective leaves out is the built-in one's, not the default's of this file: limit and share are one
+        # promise.
         limit_s = one.seconds("limit", one, format_duration(OBJECTIVES[name].limit_s), 1e-3)
         out[name] = Objective(limit_s=limit_s, share=one.share("share", OBJECTIVES[name].share))
     return out
@@ -227,6 +238,7 @@ def _on_demand(keys: _Keys, defaults: _Keys, folder: Path) -> OnDemand:
     timeout_s = below.seconds("timeout", defaults, "60s", 1.0)
     plans: dict[tuple[str, str], ProbePlan] = {}
     for scenario in below.list("scenarios"):
+        # Every pair is planned now: what ``/probe`` may be asked for is known to run before anybody asks.
         for target in below.list("targets", ["loopback"]):
             one = _Keys({**below.written, "scenario": scenario, "target": target}, "on_demand", None)
             plan = _plan(one, Path(one.text("scenario")).stem, (0.0, 0.0, timeout_s), defaults, folder)
@@ -250,6 +262,7 @@ def _reports(keys: _Keys, folder: Path) -> Reports:
 
 def _scenario_place(name: str, folder: Path) -> str:
     """Return a name of the library as it is, and a file's path seen from the configuration's ``folder``."""
+    # The library's names win over files; what ends like a file is one, seen from the configuration's folder.
     return name if name in library() else str(folder / name) if name.endswith((".yaml", ".yml")) else name
 
 
@@ -319,6 +332,8 @@ class _Keys:
 
     def whole(self, key: str, default: int, most: int) -> int:
         value = self.written.get(key, default)
+        # YAML reads 1e1 as a float, and JSON's writers may write 10.0. A bool is an int to Python, and "concurrency:
+        # yes" is no number.
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:

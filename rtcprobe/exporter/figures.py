@@ -23,6 +23,8 @@ __all__ = ["ServerFigures"]
 
 LOG: Final = logging.getLogger("rtcprobe")
 
+# Three looks in the 15 s that scrapes are often apart; a loop that hangs for less than 5 s is seen by how late it
+# wakes.
 LAG_PERIOD_S: Final = 5.0
 
 
@@ -34,6 +36,7 @@ class ServerFigures:
         self._shelf = shelf
         versions = {"version": rtcprobe.__version__, "python": platform.python_version(), "aiortc": version("aiortc")}
         self.instruments.set("rtcprobe_build_info", 1, **versions)
+        # At 0 from the start: ``rate`` cannot see a counter's first increase where the series only begins with it.
         for reason in get_args(Exit):
             self.instruments.count("rtcprobe_worker_exits_total", 0, reason=reason)
 

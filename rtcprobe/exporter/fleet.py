@@ -171,6 +171,7 @@ class Fleet:
 
     async def run_on_demand(self, plan: ProbePlan, within_s: float) -> Outcome | None:
         """Run ``plan`` once for ``/probe``, done or killed within ``within_s`` seconds; None when it found no slot."""
+        # Those that wait for a slot count, too: else every scrape of a busy server would queue behind the others.
         if self._on_demand >= self.config.on_demand.concurrency or self.stopping:
             return None
         self._on_demand += 1
@@ -252,6 +253,7 @@ class Fleet:
             self.shelf = Shelf(config.reports)
         for name in self._roster.become(config.probes, self._running):
             self.board.forget(name)
+        # Workers before slots before beats: whatever begins by this finds what it needs.
         self._runner.warm(config.concurrency)
         self.slots.resize(config.concurrency)
         self._scheduler.apply(config.probes)
@@ -266,6 +268,8 @@ def _drafted(plan: ProbePlan, outcome: Outcome) -> tuple[Outcome, Draft, RunView
         set_last_run(draft, outcome, plan.objectives)
         return outcome, draft, view(outcome)
     except Exception as error:
+        # A crash of ours has no figures to go wrong; should even that fail it is raised, and the scheduler tells it
+        # (``_tell``).
         if outcome.result is None:
             raise
         LOG.exception("this is a fault of rtcprobe itself")

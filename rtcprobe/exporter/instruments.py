@@ -39,8 +39,11 @@ CONTENT_TYPES: Mapping[Format, str] = {
 }
 
 _END = b"# EOF\n"
+# Expositions are repetition: of a megabyte level 1 leaves 36 kB in 2 ms, 6 leaves 28 in 5, 9 leaves 22 in 13.
 _GZIP_LEVEL = 1
 _GZIP_HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # RFC 1952: deflate, no name, no time, no system
+# An empty block of fixed codes with its final bit set (RFC 1951 §3.2.3): after a full flush the stream is at a byte's
+# edge.
 _LAST_BLOCK = b"\x03\x00"
 
 _Key = str | tuple[str, ...]
@@ -124,6 +127,7 @@ class Draft:
                 getattr(into, kind)(name, value, **labels)
 
     def _lay(self, kind: str, name: str, value: object, labels: Mapping[str, str]) -> None:
+        # Numbers of a result come from another process, and from JSON; NaN in a counter would stay there for ever.
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
             raise ValueError(f"{name} cannot be {value!r}")
         if kind == "count" and value < 0:
@@ -144,6 +148,8 @@ class _Part:
 
     def deflated(self) -> bytes:
         if not self._deflated:
+            # Raw deflate (negative window bits): head and tail are gzip's, once around all blocks. The full flush
+            # forgets what came before, so that a block may follow any other.
             packer = zlib.compressobj(_GZIP_LEVEL, wbits=-zlib.MAX_WBITS)
             self._deflated = packer.compress(self.text) + packer.flush(zlib.Z_FULL_FLUSH)
         return self._deflated
@@ -185,6 +191,7 @@ class _Histogram:
         self._lines = ""
 
     def add(self, value: float) -> None:
+        # ``le`` is "less or equal": a value on a bound belongs to it. Each bucket alone here; summed up when written.
         self._counts[bisect_left(self._bounds, value)] += 1
         self._sum += value
         self._lines = ""
@@ -235,6 +242,7 @@ class _Family:
         """Forget what was not touched since ``fresh`` was emptied."""
         fresh = self.fresh or set()
         self.fresh = None
+        # As many touched as there are: nothing is old, and the text stays.
         if len(fresh) < len(self._numbers):
             self._numbers = {key: number for key, number in self._numbers.items() if key in fresh}
             self._part = None
@@ -247,6 +255,7 @@ class _Family:
         return self._part
 
     def _touched(self, labels: Mapping[str, str]) -> _Key:
+        # ``itemgetter`` finds what lacks; only the number tells what is too many.
         if len(labels) != len(self.row.labels):
             raise ValueError(f"{self.row.name} has the labels {self.row.labels}, not {tuple(labels)}")
         key = self._key(labels)
@@ -261,6 +270,7 @@ class _Family:
 
     def _bucket_heads(self, labels: Mapping[str, str]) -> list[str]:
         """Return the head of each bucket's line: the same labels twenty times and more, but for the bound."""
+        # ``le`` has its place among the labels' names in order, as the client library writes it.
         written = self._written(labels)
         before = "".join([f"{text}," for name, text in written if name < "le"])
         after = "".join([f",{text}" for name, text in written if name > "le"])
@@ -284,6 +294,7 @@ def expose_gzip(owners: Iterable[Instruments], form: Format, more: Iterable[Coll
         blocks.append(part.deflated())
         crc = zlib.crc32(part.text, crc)
         size += len(part.text)
+    # RFC 1952 §2.3.1: CRC-32 of the whole text and its size modulo 2³², least byte first.
     ending = crc.to_bytes(4, "little") + (size % 2**32).to_bytes(4, "little")
     return b"".join([*blocks, _LAST_BLOCK, ending])
 
@@ -302,6 +313,9 @@ def _parts(owners: Iterable[Instruments], form: Format, more: Iterable[Collector
 
 def negotiate(accept: str) -> Format:
     """Return the format that an Accept header prefers; text for whoever accepts anything."""
+    # Accept = media-range [ ";" "version=" … ] [ ";" "q=" weight ], …           RFC 9110 §12.5.1
+    # A version of OpenMetrics that is not ours is not offered; of several entries of one format the heaviest counts.
+    # Text wins a tie, as it is what every Prometheus has read since 0.4.
     weights: dict[Format, float] = {"text": 0.0, "openmetrics": 0.0}
     for each in accept.lower().split(","):
         kind, *parameters = (part.strip() for part in each.split(";"))

@@ -28,6 +28,7 @@ from rtcprobe.secrets import scrub
 
 __all__ = ["Answer", "Refusal", "answer_probe"]
 
+# As the blackbox exporter's default: what encoding, network and the scraper's own clock take of the time.
 OFFSET_S: Final = 0.5
 # Less would not be enough for one call of anything.
 LEAST_S: Final = 1.0
@@ -63,6 +64,7 @@ async def answer_probe(fleet: Fleet, query: Iterable[tuple[str, str]], headers: 
     if outcome is None:
         raise Refusal(503, "no worker is free for this: ask again, or raise on_demand.concurrency or concurrency")
     form = negotiate(headers.get("accept", ""))
+    # The same run and the same figures, said to a person, as the blackbox exporter's debug=true does.
     if asked.get("debug") == "true":
         return Answer(body=scrub(_explained(plan, outcome)).encode(), content_type="text/plain; charset=utf-8")
     return Answer(body=_exposition(plan, outcome, form), content_type=CONTENT_TYPES[form])
@@ -89,6 +91,7 @@ def _allowed(fleet: Fleet, asked: Mapping[str, str]) -> ProbePlan:
     targets = list(dict.fromkeys(target for _, target in plans))
     chosen = []
     for name, known in (("scenario", scenarios), ("target", targets)):
+        # With one scenario or one target allowed it need not be named.
         value = asked.get(name) or (known[0] if len(known) == 1 else "")
         if not value:
             raise Refusal(400, f"{name} is missing: the configuration allows several")
@@ -119,6 +122,7 @@ def _exposition(plan: ProbePlan, outcome: Outcome, form: Format) -> bytes:
     instruments = Instruments(("run",), probe_labels(plan.name, plan.scenario, plan.target))
     set_up(instruments, plan.scenario, plan.job.clock)
     set_last_run(instruments, outcome, plan.objectives)
+    # These two by the client library: they are not ours but the blackbox exporter's, so that its alerts hold here too.
     registry = CollectorRegistry()
     passed = float(outcome.verdict == "pass")
     Gauge("probe_success", "Whether the verdict of the run is pass.", registry=registry).set(passed)

@@ -39,10 +39,13 @@ __all__ = [
 ]
 
 Failure = Literal["timeout", "crash", "unmeasured", "refused", "cancelled"]
+# As ``schedule.Miss``, which cannot be imported from here: schedule imports this.
 MISSES = ("overlap", "busy", "stalled", "cancelled")
 
+# All but how the probe is set up: that is known without any run.
 _LAST = tuple(row.name for row in TABLE if row.scope == "run" and row.name != "rtcprobe_probe_info")
 _AGGREGATES = ("p50", "p95")
+# The one value beside a closed list (``metrics`` rule 3), for a target's own step that the table does not know.
 _OTHER = "other"
 
 
@@ -110,6 +113,7 @@ def start_series(into: Instruments, scenario: Scenario, *, outside: bool) -> Non
         into.count("rtcprobe_run_errors_total", 0, reason=reason)
     for reason in MISSES:
         into.count("rtcprobe_runs_missed_total", 0, reason=reason)
+    # Only milestones that this kind of target has: a phase that cannot fail would be a series for nothing.
     for milestone in OUTSIDE_ORDER if outside else CALLER_ORDER:
         into.count("rtcprobe_join_failures_total", 0, phase=PHASE_OF[milestone])
     for slo in OBJECTIVES:
@@ -135,9 +139,11 @@ def add_run(into: Instruments | Draft, outcome: Outcome, objectives: Mapping[str
     if result is None:
         into.count("rtcprobe_run_errors_total", reason=outcome.failure or "crash")
         return
+    # A worker of another version: a label from outside the list would be a series for ever.
     if result.verdict not in get_args(Verdict):
         raise ValueError(f"{result.verdict!r} is no verdict")
     into.count("rtcprobe_runs_total", verdict=result.verdict)
+    # Before the invalid ones go: that calls were cut is the harness' concern.
     for placed in result.calls:
         into.count("rtcprobe_calls_total", fate=_call_fate(placed))
     if result.verdict == "invalid":
@@ -151,6 +157,8 @@ def add_run(into: Instruments | Draft, outcome: Outcome, objectives: Mapping[str
         for stage, seconds in ear.stages.items():
             if stage != "residual":
                 labels = {"direction": direction, "stage": stage}
+                # Where clocks of two ends are compared a stage may come out a hair below 0; a histogram's sum would
+                # fall, as no counter may.
                 into.observe("rtcprobe_mouth_to_ear_stage_seconds", max(0.0, seconds), **labels)
         for fate, number in _fates(ear):
             into.count("rtcprobe_markers_total", number, direction=direction, fate=fate)
@@ -238,6 +246,7 @@ def events_of(outcome: Outcome, objectives: Mapping[str, Objective]) -> Mapping[
     result = outcome.result
     if result is None or result.verdict == "invalid":
         return dict.fromkeys(objectives, (0, 0))
+    # None is an event that broke any limit: a join never heard, a marker lost.
     joins_s = [None if each.failed is not None else each.first_audio_s for each in result.join.attempts]
     delays_s: list[float | None] = []
     for ear in result.mouth_to_ear.values():
@@ -270,6 +279,7 @@ def _set_figures(into: Instruments | Draft, result: Result) -> None:
     set_pictures(into, result)
     _set_links(into, result)
     for each in result.budgets:
+        # Undecided is neither: an alert on 0 would fire by chance, one on 1 would be told that all is well.
         if each.verdict in ("met", "missed"):
             labels = {"budget": each.expression, "advisory": str(each.advisory).lower()}
             into.set("rtcprobe_last_budget_met", float(each.verdict == "met"), **labels)
@@ -309,6 +319,8 @@ def _set_joins(into: Instruments | Draft, result: Result) -> None:
         into.set("rtcprobe_last_join_phase_seconds", math.fsum(each_s) / len(each_s), phase=phase)
     summary = result.join.summary.get("first_audio")
     heard_s = [each.first_audio_s for each in attempts if each.failed is None and each.first_audio_s is not None]
+    # Mean and extremes of those that were heard, beside percentiles that count the others as later than all: a summary
+    # has no mean where one never came.
     if summary is not None and heard_s:
         figures = {"min": min(heard_s), "mean": math.fsum(heard_s) / len(heard_s), "max": max(heard_s)}
         quantiles = {name: found.value for name in _AGGREGATES if (found := summary.quantile(name)) is not None}
@@ -347,6 +359,7 @@ def _set_ear(into: Instruments | Draft, direction: str, ear: Account) -> None:
 
 
 def _set_links(into: Instruments | Draft, result: Result) -> None:
+    # A room's legs are many and their emulation is not what a dashboard is for (``rooms``).
     if len(result.link) > MOST:
         return
     for direction, report in result.link.items():

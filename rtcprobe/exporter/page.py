@@ -27,6 +27,7 @@ from rtcprobe.units import format_duration
 
 __all__ = ["render_page"]
 
+# Inconclusive and invalid say nothing against the probed, so they are not red.
 TONES: Final[Mapping[str, str]] = {
     "pass": "good",
     "fail": "bad",
@@ -36,15 +37,21 @@ TONES: Final[Mapping[str, str]] = {
 }
 _ALARMED: Final = {"page": ("PAGES", "paging"), "ticket": ("TICKET", "wanting a ticket")}
 """What a card is marked with whose objectives burn, and how many there are."""
+# Shapes apart from colours: one man in twelve does not tell red from green (WCAG 1.4.1: not by colour alone).
 MARKS: Final[Mapping[str, str]] = {"pass": "●", "fail": "✕", "inconclusive": "○", "invalid": "◌", "error": "!"}
 
 LANDMARK_S: Final = 0.100
 """The dashed line of every sparkline: below it talk is undisturbed, whatever the budgets."""
 
+# Units of the viewBox, scaled to the card: the width of a small phone, so that they are about pixels there.
 _WIDTH: Final = 320.0
+# Height of a row of the stairs.
 _ROW: Final = 15.0
+# The longest phase's name in the small type, and a figure like "1,234 ms" at the other end.
 _LABEL: Final = 64.0
+# Room for "1,234 ms" at the right.
 _FIGURE: Final = 46.0
+# Height of a sparkline.
 _SPARK: Final = 56.0
 _LEAST_S: Final = 0.0005
 """A phase shorter than this would be no more than a line."""
@@ -154,6 +161,7 @@ def _mark(fleet: Fleet, run: RunView) -> Mark:
 
 def _sparks(run: RunView) -> Sequence[Spark]:
     longest_s = max((each for all_s in run.delays.values() for each in all_s if each is not None), default=0.0)
+    # One scale for both directions, or the quieter one would look as bad; the landmark never above two thirds of it.
     top_s = max(longest_s * 1.05, LANDMARK_S * 1.5)
     return [
         Spark(name=arrow(way), said=_said(run, way), picture=_sparkline(delays, top_s))
@@ -188,6 +196,7 @@ def _waterfall(phases: Mapping[str, float]) -> Markup:
         if name in shown:
             x = _LABEL + start_s * scale
             kind = "most" if name == longest else "rest"
+            # A phase of a millisecond is a line that can be seen.
             end = x + max(1.5, seconds * scale)
             rows.append(
                 f'<text x="0" y="{y + 11:g}">{escape(name)}</text>'
@@ -207,6 +216,7 @@ def _sparkline(delays: Sequence[float | None], top_s: float) -> Markup:
     def y(delay_s: float) -> float:
         return _SPARK * (1 - delay_s / top_s)
 
+    # A line is broken where a marker was missed: drawn through, it would claim a delay that nobody heard.
     strokes: list[list[str]] = [[]]
     missed: list[str] = []
     for number, delay_s in enumerate(delays):
@@ -217,6 +227,7 @@ def _sparkline(delays: Sequence[float | None], top_s: float) -> Markup:
         else:
             strokes[-1].append(f"{x:.1f},{y(delay_s):.1f}")
     lines = [f'<polyline points="{" ".join(points)}"/>' for points in strokes if len(points) > 1]
+    # A single point between two gaps is no line, and would vanish.
     dots = [
         f'<circle cx="{x}" cy="{y_}" r="1.5"/>'
         for points in strokes

@@ -14,8 +14,11 @@ from rtcprobe.result import VIDEO_STAGES
 
 __all__ = ["PROBE_ROWS", "RUN_ROWS"]
 
+# Join to first picture: as sound's (``metrics``), less closely, for no goal is of it.
 PICTURE_BUCKETS_S = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
+# Glass to glass: as sound's where talk is disturbed (G.114), and on to what a freeze puts off.
 GLASS_BUCKETS_S = (0.02, 0.04, 0.06, 0.08, 0.1, 0.125, 0.15, 0.2, 0.25, 0.3, 0.4, 0.6, 1.0, 2.0, 4.0)
+# As sound's, and a second: encoders and decoders of pictures wait for frames.
 STAGE_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.15, 0.25, 0.5, 1.0)
 
 _WAYS = "direction: caller_to_callee, callee_to_caller, ana_to_ben (parties by name)"

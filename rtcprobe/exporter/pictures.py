@@ -29,6 +29,7 @@ def add_pictures(into: Instruments | Draft, result: Result) -> None:
             into.observe("rtcprobe_glass_to_glass_stage_seconds", max(0.0, seconds), **labels)
         for fate, number in _fates(account):
             into.count("rtcprobe_frames_total", number, direction=direction, fate=fate)
+        # By W3C's names, totals of the call: their sums over runs stay what they are named for.
         counted = _counted(account)
         for name, key in (("freezes", "freezeCount"), ("frozen_seconds", "totalFreezesDuration")):
             into.count(f"rtcprobe_{name}_total", counted.get(key, 0.0), direction=direction)

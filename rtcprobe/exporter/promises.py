@@ -80,6 +80,7 @@ def run_said(slo: str, objective: Objective, events: int, bad: int) -> str:
 
 def _share(share: float) -> str:
     """Return a share that is never rounded up to a promise it broke: floored to a tenth of a percent."""
+    # The hair keeps a share such as 1 − 11/20, which is 0.44999… in floating point, from losing a tenth by rounding.
     return format_ratio(int(share * 1000 + 1e-9) / 1000, 1)
 
 

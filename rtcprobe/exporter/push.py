@@ -35,11 +35,13 @@ JOB: Final = "rtcprobe"
 TIMEOUT_S: Final = 10.0
 # A label's name, Prometheus' data model; one that begins with two underscores is Prometheus' own.
 _LABEL: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+# Characters of the gateway's answer: a proxy in between answers with a page.
 _MOST_REASON: Final = 200
 
 
 def run_instruments(scenario: Scenario, clock: Clock, outcome: Outcome) -> Instruments:
     """Return the ``last_…`` metrics of one run; the probe is called as its scenario."""
+    # A run without result still has a target: as it was written, without what is secret in it.
     target = outcome.result.target if outcome.result is not None else scenario.target.shown
     instruments = Instruments(("run",), probe_labels(scenario.name, scenario, target))
     set_up(instruments, scenario, clock)
@@ -63,9 +65,11 @@ class Gateway:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise BadInputError(f"--push {scrub(url)!r} is no URL", "write it like http://127.0.0.1:9091")
+        # A password in a URL stands in the shell's history, in CI's log and in every error of the client library.
         if parts.username is not None or parts.password is not None:
             cure = "leave it out of the URL and give --push-auth USER:env:NAME"
             raise BadInputError(f"--push {scrub(url)!r} carries a password", cure)
+        # The group's path is appended: behind a query it would be part of that.
         if parts.query or parts.fragment:
             raise BadInputError(f"--push {scrub(url)!r} has more than an address", "end it with the path")
         self.url = url.rstrip("/")
@@ -91,6 +95,7 @@ class Gateway:
 
     def place(self, probe: str) -> str:
         """Return the URL of the group of ``probe``."""
+        # job comes first: the gateway's path begins with it (/metrics/job/…).
         keys = {"job": JOB, "probe": probe, **self.grouping}
         return f"{self.url}/metrics/" + "/".join(_key(name, value) for name, value in keys.items())
 
@@ -103,6 +108,8 @@ class Gateway:
             )
         except httpx.TimeoutException as error:
             raise MeasurementError(f"the Pushgateway {self.url} did not answer within {TIMEOUT_S:g} s") from error
+        # A port of 70,000 is an InvalidURL, a name that does not resolve an HTTPError, a proxy's certificate file an
+        # OSError.
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             reason = scrub(" ".join(str(error).split())) or type(error).__name__
             raise MeasurementError(f"the Pushgateway {self.url} was not reached", reason) from error
@@ -117,6 +124,7 @@ def _grouping(written: Iterable[str]) -> Mapping[str, str]:
         name, equals, value = each.partition("=")
         if not equals or not _LABEL.fullmatch(name):
             raise BadInputError(f"--push-grouping {each!r} cannot be read", "write it like instance=ci-7")
+        # ``job`` and ``probe`` are ours, names with two underscores Prometheus' own.
         if name in ("job", "probe") or name in keys or name.startswith("__"):
             raise BadInputError(f"--push-grouping {name} is taken", "choose another name")
         keys[name] = value
@@ -132,6 +140,7 @@ def _auth(written: str) -> tuple[str, Secret]:
 
 def _key(name: str, value: str) -> str:
     if "/" in value or not value:
+        # An empty value encodes to nothing, and a path segment cannot be that: "=" is what the gateway decodes to it.
         encoded = base64.urlsafe_b64encode(value.encode()).decode() or "="
         return f"{name}@base64/{encoded}"
     return f"{name}/{quote(value, safe='')}"

@@ -24,6 +24,7 @@ __all__ = ["MOST", "access_labels", "directions", "party_label", "region_labels"
 
 # Bounded series: 12 x 12 pairs a room at the most, the latest of them, and sums by role beyond.
 _MATRIX: Final = 12
+# Regions in one label: "bangkok+jakarta+singapore" can be read, twelve could not, and each set of them is a series.
 _NAMED: Final = 3
 
 
@@ -38,6 +39,8 @@ def access_labels(scenario: Scenario) -> dict[str, str]:
 
 
 def _ends(scenario: Scenario, what: str) -> dict[str, str]:
+    # The labels' names are of a call of two, and dashboards use them: of rooms caller stands for talkers, callee for
+    # listeners.
     if len(scenario.parties) == 2:
         sites = (scenario.caller, scenario.callee)
         return {f"{end}_{what}": getattr(site, what) for end, site in zip(("caller", "callee"), sites, strict=True)}
@@ -83,6 +86,7 @@ def set_room(into: Instruments | Draft, result: Result) -> None:
         _set_waits(into, what, waits)
     windows_s = sorted(each.window_s for each in room.talk_over)
     if windows_s:
+        # The lower middle: a pair's own figure, not between two pairs.
         for aggregate, value in (("p50", windows_s[(len(windows_s) - 1) // 2]), ("max", windows_s[-1])):
             into.set("rtcprobe_last_room_talk_over_seconds", value, aggregate=aggregate)
 
@@ -94,6 +98,7 @@ def _set_matrix(into: Instruments | Draft, result: Result) -> None:
             if value is not None:
                 labels = {"talker": talker, "listener": listener, "aggregate": aggregate}
                 into.set("rtcprobe_last_room_pair_seconds", value, **labels)
+    # A talker in a group has the group's row, of which the latest is told.
     row_of = {name: row.name for row in found.rows for name in row.members}
     spreads: dict[str, float] = {}
     for each in () if result.room is None else result.room.spreads:

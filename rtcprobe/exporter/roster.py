@@ -38,8 +38,10 @@ class Roster:
         for name in gone:
             self._heard_s.pop(name, None)
             self._ledger.forget(name)
+        # In the configuration's order: page, exposition and silence are told in it.
         self._probes = {plan.name: (plan, self._set_up(plan, plan.name in running)) for plan in plans}
         for name in wanted:
+            # Who just came has not been silent yet; who stays keeps the instant of its last outcome through a reload.
             self._heard_s.setdefault(name, self._now())
         return gone
 
@@ -67,6 +69,8 @@ class Roster:
         if found is None:
             return None
         now, instruments = found
+        # A reload may have made a new plan of the same probe: what counts is whether its labels, and so its series, are
+        # the same.
         same = now is plan or instruments.common == probe_labels(plan.name, plan.scenario, plan.target)
         return instruments if same else None
 
@@ -80,6 +84,8 @@ class Roster:
         labels = probe_labels(plan.name, plan.scenario, plan.target)
         before = self._probes.get(plan.name)
         instruments = before[1] if before is not None and before[1].common == labels else None
+        # Another scenario, target or region under an old name is another probe: its counters begin anew, and so does
+        # its ledger.
         if instruments is None:
             self._ledger.forget(plan.name)
             instruments = Instruments(("probe", "run"), labels)

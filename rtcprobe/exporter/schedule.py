@@ -163,6 +163,7 @@ class Scheduler:
             # Only what moves the beat begins it anew: a new budget must not make a probe jump.
             same_beat = (plan.interval_s, plan.jitter_s) == (probe.plan.interval_s, probe.plan.jitter_s)
             probe.plan = plan
+            # The run in hand goes on, and the new beat begins half an interval from now at the earliest.
             if not same_beat and probe.beat is not None:
                 probe.beat.cancel()
                 self._begin(probe)
@@ -174,6 +175,7 @@ class Scheduler:
                 probe.beat.cancel()
         if not self._runs:
             return
+        # Only beats were cancelled so far: what they began has its grace, and is an outcome or "cancelled" (rule 1).
         _, late = await asyncio.wait(self._runs, timeout=grace_s)
         for run in late:
             run.cancel()
@@ -191,7 +193,10 @@ class Scheduler:
     async def _keep_beat(self, probe: _Probe) -> None:
         loop = asyncio.get_running_loop()
         interval_s = probe.plan.interval_s
+        # beat k is due at  start + offset + k * interval + jitter * random,  0 <= random < 1
+        # Jitter is drawn anew for each start and never added to the beat, so starts do not drift.
         beat_s = loop.time() + _offset_s(probe.plan)
+        # Once in its life: a beat begun anew by a reload is no reason to run at once.
         if not probe.started:
             probe.started = True
             self._due(probe, loop.time(), beat_s)
@@ -200,6 +205,9 @@ class Scheduler:
             await asyncio.sleep(due_s - loop.time())
             self._due(probe, due_s, beat_s + interval_s)
             beat_s += interval_s
+            # The machine was asleep, or this loop was: each whole beat that passed is due and missed, so that due =
+            # runs + errors + misses stays true, and none is made up for (rule 2). The last one is still to come, at
+            # once.
             while beat_s + interval_s < loop.time() - _BEAT_SLACK_S:  # a whole beat passed while nothing ran here
                 self._watcher.due(probe.plan)
                 self._watcher.missed(probe.plan, "stalled")
@@ -221,6 +229,7 @@ class Scheduler:
         loop = asyncio.get_running_loop()
         plan = probe.plan
         try:
+            # Rule 3: until its own next beat is due; then that one takes its place in the queue.
             if not await self._slots.take(next_s - loop.time()):
                 self._watcher.missed(plan, "busy")
                 return

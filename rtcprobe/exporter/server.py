@@ -46,15 +46,26 @@ __all__ = ["bind", "serve"]
 
 LOG: Final = logging.getLogger("rtcprobe")
 
+# With HANG_UP_S below the 10 s after which Docker kills (``docker stop``) what it asked to end; Kubernetes waits 30.
 GRACE_S: Final = 8.0
+# An answer under way: a scrape takes milliseconds, and uvicorn counts in whole seconds.
 HANG_UP_S: Final = 2
+# A scraper sends its head in one packet; who takes longer keeps a place (Slowloris). A TLS handshake has as long.
 HEAD_S: Final = 10.0
+# Longer than any scrape's own time-out: who has not taken its answer by then is not reading.
 TAKEN_S: Final = 30.0
+# A line a minute in the log, instead of one for each place of the backlog a second.
 SAID_AGAIN_S: Final = 60.0
+# Beyond, uvicorn answers 503; half of them may wait idle (rule 3), the other half are being answered.
 MOST_CONNECTIONS: Final = 200
+# Half of all connections (rule 3): the other half is for who has something to ask.
 MOST_WAITING: Final = 100
+# Linux cuts a larger one to net.core.somaxconn, 128 before 5.4; and asyncio accepts as many in one turn of its loop.
 BACKLOG: Final = 128
+# Connections, and of each worker two pipes and what asyncio watches it by: far more than both, and no more than memory
+# pays for.
 _DESCRIPTORS: Final = 16_384
+# As asyncio's own list of what accept() may lack for a while.
 _SPENT: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 SWITCH_S: Final = 0.0005
 """How long a thread that reads a result may keep the loop waiting at a time; Python's usual 5 ms add up in a scrape."""
@@ -67,6 +78,7 @@ def bind(listen: str) -> socket.socket:
         BadInputError: not an address, or one that cannot be had.
     """
     host, colon, port = listen.rpartition(":")
+    # An IPv6 address is written in brackets (RFC 3986 §3.2.2), else its last group would be the port.
     host = host.removeprefix("[").removesuffix("]")
     if not colon or not port.isascii() or not port.isdigit() or int(port) > 65_535:
         raise BadInputError(f"--listen {listen!r} is no address", "write it like 127.0.0.1:9817 or [::1]:9817")
@@ -76,6 +88,7 @@ def bind(listen: str) -> socket.socket:
         )[0]
         listener = socket.socket(family, kind, protocol)
         try:
+            # A server started anew must not wait for connections of the last in TIME_WAIT.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
             listener.listen(BACKLOG)
@@ -109,6 +122,7 @@ async def serve(
 
     async def reload() -> None:
         try:
+            # Doors are read first and turned last: where either is refused, both stay as they were.
             web = await asyncio.to_thread(doors.read)
         except BadInputError as error:
             fleet.refuse(error)
@@ -123,8 +137,11 @@ async def serve(
         serving.add_done_callback(lambda _: server.ended.set())
         scheme = "https" if doors.tls else "http"
         LOG.info("listening on %s://%s", scheme, _shown(listener))
+        # A SIGHUP that came while Python still imported would have ended the process; the command took note of it.
         if told_before():
             hang_up()
+        # Order of the end: no new runs, those in hand have their grace while scrapes are still answered; then the doors
+        # close.
         await server.ended.wait()
         LOG.info("ending: runs in hand have %g s", grace_s)
         await fleet.stop(grace_s)
@@ -155,6 +172,7 @@ class _Doors:
         if self._path is None:
             return self._web
         web = read_web_config(self._path)
+        # The listener is TLS or it is not: uvicorn was told so once.
         if (web.tls is None) == self.tls:
             raise BadInputError(f"web config {self._path} turns TLS on or off", "start the server again for that")
         return web
@@ -173,6 +191,8 @@ class _Doors:
             if self._web.tls is not None:
                 connection.context = self._web.tls
 
+        # Called at every handshake, with or without a server name (``ssl``): the one hook at which a context can be
+        # exchanged.
         outer.sni_callback = newest
         return outer
 
@@ -187,6 +207,7 @@ class _Room:
     def enter(self, connection: _Protocol) -> None:
         self._waiting.setdefault(connection)
         if len(self._waiting) > self._most:
+            # A dict keeps the order in which they entered.
             longest = next(iter(self._waiting))
             del self._waiting[longest]
             longest.transport.close()
@@ -211,9 +232,11 @@ class _Protocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        # h11 leaves IDLE once a head is whole: then neither HEAD_S nor the room's limit applies to it any more.
         if self.conn.their_state is not h11.IDLE:
             self._forget()
             self._room.leave(self)
+        # The first bytes of a next request on a connection that was kept: they have as long as those of the first.
         elif self._deadline is None and not self.transport.is_closing():
             self._deadline = self.loop.call_later(HEAD_S, self.transport.close)
 
@@ -224,6 +247,7 @@ class _Protocol(H11Protocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
+        # abort, not close: close would wait for the very buffer to drain that nobody takes.
         self._stuck = self._stuck or self.loop.call_later(TAKEN_S, self.transport.abort)
 
     def resume_writing(self) -> None:
@@ -303,6 +327,7 @@ def _uvicorn_config(app: Any, doors: _Doors) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         limit_concurrency=MOST_CONNECTIONS,
+        # Longer than Prometheus' usual minute between scrapes, so that its connection (and TLS session) is used again.
         timeout_keep_alive=75,
         timeout_graceful_shutdown=HANG_UP_S,
         h11_max_incomplete_event_size=MOST_HEADER_BYTES,

@@ -19,6 +19,9 @@ from rtcprobe.exporter.config import Reports
 
 __all__ = ["Shelf"]
 
+# report = probe "--" date "T" time "Z" "--" seed ".html"      UTC, ISO 8601 basic: names in order are reports in order
+# probe  = ( a-z / 0-9 ) 0*63( a-z / 0-9 / "." / "_" / "-" )   as ``config`` has it; no slash: none leaves the folder
+# seed   = 1*10DIGIT                                           of 31 bits
 _OURS = re.compile(r"(?P<probe>[a-z0-9][a-z0-9._-]{0,63})--(?P<at>\d{8}T\d{6}Z)--(?P<seed>\d{1,10})\.html")
 _USUAL_BYTES = 200_000
 """Room made for the next report: several times what one takes."""
@@ -71,6 +74,7 @@ class Shelf:
 
     def find(self, name: str) -> Path | None:
         """Return the report of that name; None where there is none, or the name is not one of ours."""
+        # Only what is counted is served: a file put there by somebody else, named like ours, is seen after a restart.
         if self.reports.folder is None or not _OURS.fullmatch(name) or name not in self._bytes:
             return None
         return self.reports.folder / name
@@ -82,6 +86,8 @@ class Shelf:
         except OSError as error:
             self.fault = f"{folder} cannot be made: {_reason(error)}"
             return False
+        # Also where root runs it: access(2) fails with EROFS on a file system that is read-only, which mkdir did not
+        # touch.
         if not os.access(folder, os.W_OK | os.X_OK):  # a file system that is read-only says so too
             self.fault = f"{folder} cannot be written to"
             return False
@@ -95,6 +101,7 @@ class Shelf:
             return
         for name in names:
             try:
+                # Not stat: a link named like a report must not have its target served, or counted.
                 found = (folder / name).lstat()
             except OSError:
                 continue  # gone since
@@ -104,6 +111,8 @@ class Shelf:
     def _make_room(self, probe: str) -> bool:
         """Remove what is beyond the number and the bytes; return whether there is room for one more."""
         own = sorted((name for name in self._bytes if _part(name, "probe") == probe), key=_at)
+        # First the probe's own oldest, then whoever's: a probe that runs every second must not push out all others'
+        # reports.
         for name in own[: max(0, len(own) + 1 - self.reports.keep)]:
             if not self._remove(name):
                 return False

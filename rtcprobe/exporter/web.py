@@ -30,15 +30,19 @@ __all__ = ["HANDLERS", "make_app"]
 
 HANDLERS: Final = ("/", "/metrics", "/probe", "/runs", "/-/healthy", "/-/ready", "/-/reload")
 
+# A target's URL and a scenario's name, several times over.
 MOST_QUERY_BYTES: Final = 4_096
+# Twice the 8 kB that Apache takes of one line (LimitRequestFieldSize): what a proxy for single sign-on adds fits.
 MOST_HEADER_BYTES: Final = 16_384
 
 _SAFETY: Final = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cache-control": "no-store",
+    # The page has no script; its styles and pictures are inline. No other site may frame it (reload is a POST away).
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'",
 }
+# A report is a page of its own with a script; in a sandbox it has an origin of its own, and can read nothing here.
 _REPORT_POLICY: Final = (
     "sandbox allow-scripts allow-popups; default-src 'none'; style-src 'unsafe-inline'; "
     "script-src 'unsafe-inline'; img-src data:; font-src data:"
@@ -133,6 +137,7 @@ class _Door:
                 code = message["status"]
                 headers = MutableHeaders(raw=message.setdefault("headers", []))
                 for name, value in _SAFETY.items():
+                    # Set where an answer has none of its own: a report's policy is another.
                     headers.setdefault(name, value)
             await send(message)
 
@@ -143,6 +148,7 @@ class _Door:
             self._fleet.figures.answered(_handler(scope["path"]), code, time.perf_counter() - began_s)
 
     async def _let_in(self, scope: Scope) -> ASGIApp:
+        # h11's own limit lets 64 kB through once read (server, rule 2).
         if sum(len(name) + len(value) for name, value in scope["headers"]) > MOST_HEADER_BYTES:
             return PlainTextResponse(f"the headers are longer than {MOST_HEADER_BYTES} bytes\n", 431)
         if len(scope["query_string"]) > MOST_QUERY_BYTES:
@@ -159,4 +165,5 @@ class _Door:
 def _handler(path: str) -> str:
     if path.startswith("/runs/"):
         return "/runs"
+    # Rule 3: a scanner's paths would be a series each.
     return path if path in HANDLERS else "other"

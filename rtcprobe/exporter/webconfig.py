@@ -48,9 +48,11 @@ _CLIENT_AUTH: Final = {
     "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
     "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
 }
+# Of right and of wrong each: users are few, and guesses push out only guesses.
 _MOST_REMEMBERED: Final = 100
 _MOST_WAITING: Final = 8
 """Credentials being hashed or waiting for it; at the highest cost allowed, the last waits some seconds."""
+# hash = "$2" ( "a" / "b" / "x" / "y" ) "$" 2DIGIT "$" 22salt 31digest      crypt's base64: A-Z a-z 0-9 . /
 _HASH: Final = re.compile(rb"\$2[abxy]\$(?P<cost>\d\d)\$[./A-Za-z0-9]{53}")
 _COSTS: Final = range(4, 15)
 """bcrypt's least, and what takes about a second on one core: beyond that a login is a denial of service."""
@@ -88,6 +90,7 @@ def read_web_config(path: Path) -> WebConfig:
 
 Admission = Literal["admitted", "refused", "busy"]
 
+# One thread, and one core at most, whoever guesses (rule 2).
 _hashing: Final = ThreadPoolExecutor(max_workers=1, thread_name_prefix="password")
 
 
@@ -103,8 +106,10 @@ class Gate:
 
     def turn(self, users: Mapping[str, bytes]) -> None:
         """Let these be the users; those who stay as they were are remembered."""
+        # A new hash of the same password is a new user here: it was changed for a reason.
         stay = {user for user, known in users.items() if self._users.get(user) == known}
         self._right = {digest: user for digest, user in self._right.items() if user in stay}
+        # What was wrong may be right now.
         self._wrong = {}
         self._users = dict(users)
 
@@ -115,6 +120,7 @@ class Gate:
         credentials = _credentials(authorization)
         if credentials is None:
             return "refused"
+        # Keyed and of the whole header: memory holds no password, and the digest of one process is nothing to another.
         digest = hashlib.blake2b(authorization.encode(errors="replace"), key=self._key).digest()
         if digest in self._right:
             return "admitted"
@@ -129,6 +135,7 @@ class Gate:
             right = await asyncio.get_running_loop().run_in_executor(_hashing, _matches, users, user, password)
         finally:
             self._waiting -= 1
+        # A reload came while it was hashed: what holds of the old users is not remembered of the new.
         if users is self._users:
             remembered = self._right if right else self._wrong
             if len(remembered) >= _MOST_REMEMBERED:
@@ -138,6 +145,7 @@ class Gate:
 
 
 def _matches(users: Mapping[str, bytes], user: str, password: bytes) -> bool:
+    # Somebody's hash for a user who is not there: answers then take as long for unknown names as for known ones.
     known = users.get(user, next(iter(users.values())))
     return bcrypt.checkpw(password[:_LONGEST_PASSWORD_BYTES], known) and user in users
 
@@ -196,11 +204,13 @@ def _tls(written: object, folder: Path) -> ssl.SSLContext:
         if not isinstance(keys.get(needed), str) or not keys[needed]:
             raise BadInputError(f"tls_server_config.{needed} is missing", "give both cert_file and key_file")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    # exporter-toolkit's default is TLS 1.2, too.
     context.minimum_version = _choice(keys, "min_version", _VERSIONS, "TLS12")
     if "max_version" in keys:
         context.maximum_version = _choice(keys, "max_version", _VERSIONS, "TLS13")
     try:
         for key in ("cert_file", "key_file"):
+            # A pipe or a device would be waited for, for ever.
             need_regular(folder / keys[key])
         context.load_cert_chain(folder / keys["cert_file"], folder / keys["key_file"])
     except (OSError, ssl.SSLError) as error:

@@ -37,9 +37,11 @@ __all__ = ["main"]
 def main() -> None:
     """Answer requests until standard input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's to handle
+    # The pipe of answers is moved away, and descriptor 1 is standard error from then on: C libraries print there, too.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     requests: queue.SimpleQueue[str] = queue.SimpleQueue()
+    # Read beside the run: else the end of the parent would be seen only after it (rule 2).
     threading.Thread(target=_listen, args=(requests,), daemon=True).start()
     _say(answers, {"ready": True})
     while True:

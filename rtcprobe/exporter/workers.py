@@ -47,6 +47,7 @@ Exit = Literal["timeout", "crash", "recycled", "cancelled"]
 
 # At 2.4 MB a run (Facts) the bytes are the bound that is met; whatever grows more slowly ends here.
 MOST_RUNS = 500
+# A worker holds 146 MB after its first run (1v1-social): some hundred more at 2.4 MB each (Facts).
 MOST_RESIDENT_BYTES = 400_000_000
 # Thirty times what imports take (Facts); an answer holds a result of a day of calls at the most.
 START_TIMEOUT_S = 120.0
@@ -57,6 +58,8 @@ PROVEN_S = 10.0
 """A worker that ends by itself, idle and younger than this, is not replaced until it is needed: no loop of starts."""
 
 _COMMAND = (sys.executable, "-m", "rtcprobe.exporter.worker")
+# One thread each: a worker is one of several on as many cores, and BLAS' own threads would fight for them. Unbuffered,
+# or an answer would wait in a pipe.
 _ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
 
 
@@ -88,6 +91,7 @@ class _Worker:
         assert process.stdout is not None
         self.process = process
         self.since_s = asyncio.get_running_loop().time()
+        # Collects the process however it ends: nothing stays a zombie.
         self.gone = asyncio.ensure_future(process.wait())
         self.runs = 0
         self.resident_bytes = 0
@@ -207,6 +211,7 @@ class Pool:
         reason: Exit = "crash"
         try:
             await self._make(run)
+        # Of either limit: nobody began it, or it did not end; ``_overdue`` tells which.
         except TimeoutError:
             reason = "timeout"
             outcome = run.ends(failure="timeout", sentence=_overdue(run))
@@ -219,8 +224,11 @@ class Pool:
             outcome = run.ends(failure="crash", sentence=f"the run was lost: {_told(error)}")
         else:
             return run.ends(failure="crash", sentence="the run was lost: nothing came of it")
+        # All of the ways above lost the worker, and only they come here: an ``else`` that is reached means ``_make``
+        # was left without an outcome.
         if run.worker is not None:
             self._retire(run.worker, reason)
+        # The figures were out, the report was not yet: rule 3.
         if report is not None and outcome.result is not None:
             self._watcher.report_written(report, f"the run ended first ({reason})")
         return outcome
@@ -238,6 +246,7 @@ class Pool:
         )
 
     async def _make(self, run: _Run) -> None:
+        # Two limits: until it began (ours), then the run's own, which does not pay for our imports.
         async with asyncio.timeout(START_TIMEOUT_S):
             worker = run.worker = await self._begin(run)
         run.begun, run.began_s = True, asyncio.get_running_loop().time()
@@ -254,6 +263,8 @@ class Pool:
             try:
                 await worker.ask({**run.job.seeded(run.seed).to_dict(), "report": run.report and str(run.report)})
                 await worker.began()
+            # Rule 5: one that died idle (the system took its memory, somebody killed it) never began, so nothing was
+            # measured.
             except _WorkerLostError:
                 tries += 1
                 if tries == MOST_TRIES:
@@ -279,6 +290,7 @@ class Pool:
         return worker
 
     async def _warm_one(self) -> None:
+        # A worker that cannot start is no run's fault: the next run tries itself, and says why it could not.
         with contextlib.suppress(_WorkerLostError, OSError, ValueError, TimeoutError):
             async with asyncio.timeout(START_TIMEOUT_S):
                 worker = await self._start()
@@ -292,6 +304,7 @@ class Pool:
             stdout=asyncio.subprocess.PIPE,
             limit=MOST_ANSWER_BYTES,
             env={**os.environ, **_ENVIRONMENT},
+            # A session of its own: Ctrl-C in a terminal reaches the server alone, which ends its workers in order.
             start_new_session=True,
         )
         worker = _Worker(process)
@@ -333,6 +346,7 @@ class Pool:
         """Start what lacks of the workers wanted, end idle ones beyond (rule 6)."""
         if self._closed:
             return
+        # States count those starting, too, or each run that ends would start one more.
         for _ in range(self._wanted - sum(self.states().values())):
             task = asyncio.ensure_future(self._warm_one())
             self._warming.add(task)

@@ -35,7 +35,9 @@ _STEP_WINDOW_S: Final = 15.0
 _LEAST_STEP_S: Final = 0.005
 # The line found is tried with so many that a share of 1 % is known to a tenth of itself (1/sqrt(200)).
 _CHECKED_PACKETS: Final = 20_000
+# As large as a call's packets of sound: a fitted line has no rate, so that no size matters to it.
 _CHECKED_BYTES: Final = 200
+# The floor, the middle, and the two tails that a jitter buffer is set by.
 _PERCENTILES: Final = (5, 50, 95, 99)
 # More than that does not fit a line that somebody has to read.
 _MOST_OUTAGES: Final = 8
@@ -141,6 +143,7 @@ def fit(measured: Measured, *, way: str | None = None, base_s: float | None = No
         line = "" if trace is None else f"delay_trace {trace}"
     else:
         line = _line(shape, slots, losses, halved=halved, free=series.reordered)
+    # A trace plays one way: half of each round trip, with the losses of both ways in it.
     delays = series.delay_s / 2.0 if halved else series.delay_s
     return Fitted(
         kind=measured.kind,
@@ -233,6 +236,7 @@ def _line(shape: Shape | None, slots: Slots | None, losses: Losses, *, halved: b
     ratio = 1.0 - math.sqrt(1.0 - losses.ratio) if halved else losses.ratio
     if losses.lost and round(ratio, 5) > 0.0:
         words += ["loss", f"{ratio * 100:.2g}%"]
+        # How likely a run of losses begins follows from both, ratio / (1 − ratio) / burst: more than certain cannot be.
         if losses.burst is not None and losses.burst > 1.05 and ratio / (1.0 - ratio) < losses.burst - 0.05:
             words += ["burst", f"{losses.burst:.2g}"]
     for outage in losses.outages[:_MOST_OUTAGES]:
@@ -242,6 +246,7 @@ def _line(shape: Shape | None, slots: Slots | None, losses: Losses, *, halved: b
 
 def _checked(line: str, steady: Series, losses: Losses, *, halved: bool) -> tuple[Row, ...]:
     """Return the figures measured beside those of packets sent through the line, twenty thousand of them."""
+    # The line as it is written, digits rounded: what is checked is what somebody will copy.
     spec = parse_link(line)
     link = Link(replace(spec, outages=()), np.random.SeedSequence(1))
     spacing_s = min(max(steady.spacing_s, 1e-3), 1.0)

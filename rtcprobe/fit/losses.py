@@ -99,6 +99,7 @@ def _outages(series: Series, lost: Mask) -> tuple[tuple[Outage, ...], Mask]:
     found: list[Outage] = []
     for begin, end in zip(np.flatnonzero(edges == 1).tolist(), np.flatnonzero(edges == -1).tolist(), strict=True):
         # As few as three probes far apart are no outage but three losses.
+        # From the first lost probe to where the next would have been: an outage ends between two probes.
         lasts_s = float(times_s[end - 1] - times_s[begin]) + series.spacing_s
         if lasts_s >= OUTAGE_S and end - begin >= 3:
             inside[begin:end] = False
@@ -114,7 +115,9 @@ def _chain(kept: Mask, inside: Mask) -> tuple[int, int, float, float]:
     n01, n00 = int(np.count_nonzero(~first & second)), int(np.count_nonzero(~first & ~second))
     n10, n11 = int(np.count_nonzero(first & ~second)), int(np.count_nonzero(first & second))
     total = n00 + n01 + n10 + n11
+    # A run of losses at the very beginning has no probe before it that came.
     starts = n01 + int(bool(len(kept) and kept[0]))
+    # None lost, all lost, or none of a pair that could tell: a chain has no second parameter then.
     if not (n01 + n11) or not (n00 + n10) or not (n10 + n11):
         return starts, n10, 0.0, 0.0
     p01, p11, p = n01 / (n00 + n01), n11 / (n10 + n11), (n01 + n11) / total
@@ -130,6 +133,7 @@ def _log(count: int, probability: float) -> float:
 def _burst_interval(ends: int, lost: int) -> Interval:
     from scipy.special import betaincinv  # noqa: PLC0415 - as above
 
+    # Jeffreys' prior: half an end and half a going-on before anything was seen.
     a, b = ends + 0.5, max(lost - ends, 0) + 0.5
     low, high = (float(betaincinv(a, b, each)) for each in (0.025, 0.975))
     return 1.0 / high, 1.0 / max(low, 1e-9)

@@ -26,6 +26,7 @@ import numpy as np
 from rtcprobe.capture import read_capture
 from rtcprobe.errors import BadInputError
 from rtcprobe.fit.series import Measured, Series, Way, spaced
+from rtcprobe.picture.settings import VIDEO_HZ
 
 __all__ = ["read_captured", "read_irtt", "read_lens", "read_owamp"]
 
@@ -64,6 +65,7 @@ def _stamp(row: Mapping[str, Any], side: str, what: str) -> float:
     for name in (side, what):
         value = value.get(name) if isinstance(value, Mapping) else None
     if isinstance(value, Mapping):
+        # The monotonic stamp where there is one: a wall clock that was set meanwhile would make a step of delay.
         value = value.get("monotonic", value.get("wall"))
     return float(value) if isinstance(value, int | float) else math.nan
 
@@ -97,6 +99,7 @@ def read_lens(text: str) -> Measured | None:
     )
     down_s = np.where((rtt > 0) & (down != 0), down / 1e3, np.nan)
     rtt_s = np.where(rtt > 0, rtt / 1e3, np.nan)
+    # LENS probes each 10 or 20 ms: stamps more than 5 apart are milliseconds, others seconds.
     scale = 1e3 if len(sent) > 1 and np.median(np.diff(sent)) > 5.0 else 1.0  # ms, or s
     return _both_ways("LENS", sent / scale, up_s, down_s, rtt_s, came_up=~lost_up)
 
@@ -127,6 +130,8 @@ def _both_ways(kind: str, sent_s: Any, up_s: Any, down_s: Any, rtt_s: Any, *, ca
 def _overtakes(sent_s: Any, delay_s: Any) -> bool:
     """Return whether a packet came before one sent earlier."""
     came_s = (sent_s + delay_s)[np.isfinite(delay_s)]
+    # A tenth of a millisecond is a clock's grain, and a few in a thousand a
+    # socket's: more than that and the path reorders.
     return bool(np.count_nonzero(np.diff(came_s) < -1e-4) > max(2, 0.001 * len(came_s)))
 
 
@@ -162,7 +167,7 @@ def read_captured(path: Path | str) -> Measured:
         BadInputError: nothing in it that can be read, or no stream of sound with a clock.
     """
     capture = read_capture(path)
-    sound = [each for each in capture.streams if each.clock_hz not in (None, 90_000)]
+    sound = [each for each in capture.streams if each.clock_hz not in (None, VIDEO_HZ)]
     if not sound:
         raise BadInputError(
             f"{path} holds no stream of sound with a steady clock", "capture a second or more of a call"

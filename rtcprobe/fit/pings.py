@@ -89,8 +89,10 @@ def _numbered(lines: Sequence[str], replies: Sequence[str], interval_s: float | 
         stamp = _STAMP.match(line)
         if stamp is not None:
             came_s[number] = float(stamp[1])
+    # macOS counts from 0, Linux from 1: what is missing before the first reply was lost.
     first = 0 if 0 in delays else min(1, *delays)
     transmitted = next((int(found[1]) for line in lines[::-1] if (found := _TRANSMITTED.match(line[:200]))), 0)
+    # The sum at the end tells of losses behind the last reply, unless it is of a much longer run than these lines.
     count = max(last - first + 1, transmitted if transmitted < 10 * len(delays) + 100 else 0)
     sent_s = np.array([came_s.get(first + n, math.nan) - delays.get(first + n, math.nan) for n in range(count)])
     spacing_s = interval_s or spaced(sent_s, _PING_S)
@@ -104,6 +106,7 @@ def _unnumbered(lines: Sequence[str], interval_s: float | None) -> Measured:
     at = [index for index, line in enumerate(lines) if _is_reply(line)]
     delays: list[float] = []
     for line in lines[at[0] :]:
+        # An empty line parts the replies from the summary.
         if not line.strip():
             break
         time = _TIME.search(line[:300])

@@ -17,6 +17,7 @@ from rtcprobe.fit.series import Measured
 
 __all__ = ["read_measured"]
 
+# Bounds what a file may cost in memory, where text is held as bytes and as characters at once.
 MOST_BYTES = 256 * 2**20
 _KNOWN = (
     "give irtt's JSON, the output of ping, fping -C, mtr --raw or owping, RIPE Atlas' JSON, a LENS table, "
@@ -47,11 +48,13 @@ def read_measured(path: Path | str, *, interval_s: float | None = None) -> Measu
 
 
 def _from_text(text: str, interval_s: float | None) -> Measured | None:
+    # ``ping -D`` begins its lines with "[" as well: what is no JSON goes on as text.
     if text.lstrip()[:1] in ("{", "["):
         value = parsed(text)
         if value is not None:
             refuse_sums(value)
             return read_irtt(value) or read_atlas(value)
+    # The most particular first: a table's head or owping's words are nothing else's, while ping's pattern fits much.
     return (
         read_lens(text)
         or read_owamp(text)

@@ -16,6 +16,7 @@ __all__ = ["LEAST_PROBES", "Measured", "Series", "Way"]
 Floats = npt.NDArray[np.float64]
 Way = Literal["up", "down", "round trip", "one way"]
 
+# Of fewer the quantiles that shapes are fitted to are single probes, and a share has no interval to speak of.
 LEAST_PROBES: Final = 20
 
 
@@ -83,6 +84,7 @@ def spaced(sent_s: Sequence[float] | Floats, default_s: float) -> float:
     """Return how far apart probes were sent, most often: ``default_s`` where no instant is known (NaN)."""
     every = np.asarray(sent_s, dtype=np.float64)
     known = np.flatnonzero(np.isfinite(every))
+    # Over lost probes, too: the step between two that are known, by how many places they lie apart.
     steps = np.diff(every[known]) / np.diff(known)
     steps = steps[steps > 0]
     return float(np.median(steps)) if len(steps) else default_s

@@ -38,15 +38,21 @@ Interval = tuple[float, float]
 
 # Twice a packet's time and a bit: probes farther apart say nothing of how alike neighbouring packets are.
 NEIGHBOURS_S: Final = 0.045
+# Steps of half a per cent from 0.5 to 99.5: beyond, one probe of some hundreds decides.
 _QUANTILES: Final = np.linspace(0.005, 0.995, 199)
 _Z: Final = ndtri(_QUANTILES)
 # Kolmogorov-Smirnov's distance, judged from so many probes on that chance alone stays below it.
 _WORST_DISTANCE, _JUDGED_FROM = 0.05, 500
+# 5 ms at p99, or half the jitter where that is more: less than a step of NetEQ's target (20 ms) is heard by nobody.
 _WORST_TAIL_S, _WORST_TAIL_SHARE = 0.005, 0.5
+# Neighbours are alike, 25 of them stay together. Of 100 draws two or three lie beyond either end of a 95 % interval.
 _BOOTSTRAPS, _BLOCK = 100, 25
 # Below that the clock of the machine that pinged is what varies.
 _LEAST_JITTER_S: Final = 20e-6
+# A pause of a machine or a line ends within that; three probes late in it are one event, not three.
 _HICCUP_S: Final = 0.5
+# Shares of gaps between arrivals below 1 % of the spacing, and from 2 to 90 %: slots of 20 to 100 ms probed each 10 ms
+# gave 0.50 to 0.87 and 0.00; order kept under heavy jitter (normal 12 ms, pareto 30 ms) 0.34 to 0.58 and 0.14 to 0.22.
 _TOGETHER, _BETWEEN = 0.1, 0.02
 
 
@@ -156,6 +162,7 @@ def _tail_allowed_s(name: str, jitter_s: float, count: int) -> float:
 def _misfit(distance: float, tail_s: float, tail_allowed_s: float, count: int, rho: float | None) -> str:
     # Alike neighbours are worth (1 - ρ) / (1 + ρ) of as many that are not, and the distance grows as 1/√n.
     worth = count * (1.0 - (rho or 0.0)) / (1.0 + (rho or 0.0))
+    # 1.36/√n is the 95 % point of Kolmogorov's distribution.
     allowed = max(_WORST_DISTANCE, 1.36 / math.sqrt(max(worth, 1.0)))
     if count < _JUDGED_FROM:
         return ""
@@ -214,6 +221,7 @@ def _likeness(series: Series) -> float | None:
     if np.count_nonzero(both) < 20:
         return None
     rho = float(np.corrcoef(scores[:-1][both], scores[1:][both])[0, 1])
+    # Two standard errors of a correlation that is none, 1/√n each.
     if not math.isfinite(rho) or rho < 2.0 / math.sqrt(np.count_nonzero(both)):
         return 0.0
     return min(rho, 0.99)

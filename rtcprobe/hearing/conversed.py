@@ -14,6 +14,8 @@ from rtcprobe.ways import Way
 
 __all__ = ["accounts_of"]
 
+# The end of a figure's name that says how calls are put together: the least of them, where others are
+# averaged.
 WORST = "_worst"
 CLAIMED = "claimed_s"
 """How long it took by the agent's own claim: a figure that is not ours."""
@@ -38,6 +40,8 @@ def accounts_of(
     way = Way.of(user, user)
     claims = claims or {}
     found = [replace(_account("response", way, turns, understood or {}, claims), clips=tuple(clips))]
+    # Also backchannels and noises: whoever meant to test false stops wants the account, without one
+    # interruption in it.
     if any(line.kind != "turn" for each in turns.values() for line in each.lines):
         found.append(_account("barge_in", way, turns, {}, claims))
     return tuple(found)
@@ -50,6 +54,8 @@ def _account(
     understood: Mapping[int, Understood],
     claims: Mapping[int, Sequence[Claim]],
 ) -> Account:
+    # One row a line of the script and one judge a kind: a line is a sample, a miss with its reason, or none
+    # of this account's. So scheduled = heard + rejected + lost holds by construction.
     judge, figures = (_answered, _of_responses) if kind == "response" else (_stopped, _of_interruptions)
     rows = {call: [judge(line, call) for line in each.lines] for call, each in turns.items()}
     seen = {
@@ -107,8 +113,12 @@ def _answered(line: LineHeard, call: int) -> Sample | Missed | None:
             note=f"{line.called}{' (onset concealed)' if line.concealed else ''}",
         )
     if line.end_s is None:
+        # Never said, because it waits for a silence that did not come: that is the agent's doing, and worth
+        # another word.
         spoke_on = line.kind == "turn" and line.spoken_over
         return _missed(line, call, "the agent never fell silent" if spoke_on else "its cue never came")
+    # The order of these reasons is that of what is known: spoken into the turn, cut off with the call, else
+    # silence, which alone is the agent's loss.
     if line.inside:
         return _missed(line, call, "answered inside the turn")
     if line.cut:
@@ -122,6 +132,7 @@ def _stopped(line: LineHeard, call: int) -> Sample | Missed | None:
         return None
     if line.begin_s is None or line.stop_s is None:
         return _missed(line, call, "its cue never came" if line.begin_s is None else "the agent had fallen silent")
+    # It did stop in the end, but nobody who interrupts waits so long: as good as never (rule 3 of ``turns``).
     if line.stop_s > STOP_WITHIN_S:
         return _missed(line, call, "the agent spoke on", lost=True)
     return Sample(
@@ -139,6 +150,7 @@ def _missed(line: LineHeard, call: int, why: str, *, lost: bool = False) -> Miss
     """Return a line without what it wanted, and ``why``: it was ``lost``, or could not have been."""
     return Missed(
         marker=line.number,
+        # A line whose cue never came has no instant; a reader finds it by its number.
         spoken_s=line.end_s or 0.0,
         fate="lost" if lost else "rejected",
         call=call,
@@ -151,6 +163,8 @@ def _means(samples: Sequence[Sample]) -> dict[str, float]:
     """Return the mean of every stage, over the samples whose stages are known."""
     known = [each.stages for each in samples if each.stages is not None]
     return {
+        # A stage that one sample lacks counts as nought there: else the means would not sum to the mean
+        # delay.
         name: fmean(stages.get(name, 0.0) for stages in known)
         for name in TURN_STAGES
         if any(name in stages for stages in known)
@@ -160,6 +174,7 @@ def _means(samples: Sequence[Sample]) -> dict[str, float]:
 def _pooled(calls: Sequence[Mapping[str, float]]) -> dict[str, float]:
     names = dict.fromkeys(name for each in calls for name in each)
     values = {name: [each[name] for each in calls if name in each] for name in names}
+    # A call counts as one, however many lines it had: calls of one script have the same.
     return {name: min(each) if name.endswith(WORST) else fmean(each) for name, each in values.items()}
 
 
@@ -184,6 +199,7 @@ def _of_responses(turns: Turns) -> dict[str, float]:
 
 def _of_interruptions(turns: Turns) -> dict[str, float]:
     wanted = [line for line in turns.lines if line.kind not in TURNS]
+    # A backchannel that fell into a silence can stop nobody: it is no trial.
     tried = [line for line in wanted if line.into_speech]
     stopped = [line for line in turns.false_stops if line in tried]
     found = {"false_stops": len(stopped) / len(tried)} if tried else {}

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,6 @@ from rtcprobe.audio.opus_packet import has_fec, phase_advance_s
 from rtcprobe.audio.pcm import Pcm
 from rtcprobe.hearing import figures
 from rtcprobe.hearing.frames import SentFrames
-from rtcprobe.hearing.lips import LipSync, Replayed
 from rtcprobe.hearing.playing import play, whole_frames
 from rtcprobe.hearing.pooled import CallAccount
 from rtcprobe.hearing.relate import related
@@ -44,12 +43,26 @@ from rtcprobe.result import Account, Unprotected
 from rtcprobe.scenario import Devices
 from rtcprobe.ways import Way
 
+if TYPE_CHECKING:  # few sounds have a picture beside them
+    from rtcprobe.hearing.lips import LipSync
+
 __all__ = ["Ear"]
 
 _LOOKED_AT = 500
 """Packets of a strange encoder that tell its mode: 10 s of 20 ms."""
 
 
+# Only a forwarder leaves the frames alone. Behind a mixer nothing that came is ours, and all that follows by packets
+# (unplayed, protection, the E-model) has no meaning: the markers alone tell.
+# Lip sync steers the first playing alone, with the picture played beside it; later ones repeat what it
+# decided.
+# A marker is due where its last sample is in a packet that left: the codec holds its look-ahead back, so as
+# much more must have been said.
+# What a protection bought is told by playing once more without any copy, for as much CPU again; so that is
+# done only where something was negotiated. Stock aiortc, which reads neither RED nor FEC, is given the same
+# arrivals.
+# NetEQ asks a codec to conceal for comfort noise and in-band redundancy alone, the fixed playout at every
+# loss: that is what lets a rehearsed decoder be taken for the real one.
 class Ear:
     """One listening side: plays what arrived, hears the markers, and accounts for every millisecond.
 
@@ -214,7 +227,7 @@ class Ear:
         self, arrivals: Arrivals, decoder: Decoder, listen: Callable[[float], Callable[[Block | Run], object]]
     ) -> tuple[Playback, Mapping[str, Any]]:
         # The first time the picture is played beside it; then it is held back as it was.
-        steering = self._steering or (None if self._lips is None else Replayed(self._lips.corrections))
+        steering = self._steering or (None if self._lips is None else self._lips.replayed())
         self._steering = None
         return play(
             self._choice,

@@ -39,13 +39,12 @@ from rtcprobe.picture.payload import payload_format
 from rtcprobe.picture.settings import VIDEO_HZ
 from rtcprobe.playout.frames import Frame, FrameReceiver, Shown
 from rtcprobe.playout.frames.figures import is_freeze
-from rtcprobe.playout.frames.micros import to_ms
+from rtcprobe.playout.frames.micros import SECOND, to_ms
 from rtcprobe.recording import CameVideo, Departure, Said, VideoArrival
+from rtcprobe.wrapping import RTP_CYCLE
 
 __all__ = ["Constants", "Decoded", "FrameSeen", "Seen", "Viewing", "see"]
 
-_US: Final = 1_000_000
-_CYCLE: Final = 1 << 32
 _RECENT: Final = 30
 """Frames by which a picture's usual delay is told: as many as a freeze is judged among."""
 
@@ -107,6 +106,8 @@ class Viewing:
 
         Return the delay that it aims at, µs; None of a receiver that has none.
         """
+        # Of a screen that has gone on only the delays at whole seconds are kept: another instant needs it
+        # played again.
         if self._played and not at_s.is_integer():
             self._play_again()
         self._take(at_s)
@@ -127,6 +128,8 @@ class Viewing:
         screen.finish()
         pieces: dict[int, dict[int, bytes]] = {}
         for place, arrival in enumerate(screen.arrivals):
+            # A payload's first copy counts: what NACK brought after the original came is the same, and what
+            # RTX brought after a loss is the only one.
             if place not in screen.unreadable:
                 pieces.setdefault(arrival.timestamp, {}).setdefault(arrival.sequence, arrival.payload)
         return self._sight.seen(screen.receiver, pieces, unreadable=len(screen.unreadable))
@@ -150,11 +153,16 @@ class Viewing:
                 self.newest = arrival
             if self._played:
                 continue
+            # In the order of time, packets and round trips mixed: what a receiver knew of the RTT when it
+            # asked again decides when it did.
             while trips and trips[0][0] <= arrival.at_s:
                 screen.round_trip(*trips.popleft())
             screen.take(arrival)
 
 
+# Frames are known by their RTP time, the same in all packets of one and no other frame's for 13 hours at 90
+# kHz. Only the first source counts: what is sent again has one of its own (RFC 4588), and says nothing of
+# when a frame left.
 class _Sight:
     """One way: what left by frame, what came by frame."""
 
@@ -194,7 +202,7 @@ class _Sight:
         origin, ticks = first[0].timestamp if first else 0, self._reel.frame_s * VIDEO_HZ
         filmed_s, frame_s = self._filmed_s.tolist(), self._reel.frame_s
         return {
-            number: (origin + round(number * ticks)) % _CYCLE
+            number: (origin + round(number * ticks)) % RTP_CYCLE
             for number in range(count)
             if said.said_at(filmed_s[number], filmed_s[number] + frame_s)
         }
@@ -210,7 +218,9 @@ class _Sight:
         for shown in receiver.shown:
             number = self._frame_of(shown.frame.timestamp)
             if number is not None:
-                taken = eye.take(readings[shown.frame.first], shown.at_us / _US, expected=number)
+                # Two identities must agree, the number that was read and the time that the packets bear; else
+                # it was shown unread.
+                taken = eye.take(readings[shown.frame.first], shown.at_us / SECOND, expected=number)
                 frames[number] = self._shown(frames[number], shown, read=taken == number)
                 unshown.discard(number)
         for number in unshown:
@@ -224,8 +234,8 @@ class _Sight:
             w3c=w3c,
             freezes_s=freezes_s,
             first_packet_s=arrivals[0].at_s if arrivals else None,
-            first_key_frame_s=keys_us[0] / _US if keys_us else None,
-            first_picture_s=None if first_us is None else first_us / _US,
+            first_key_frame_s=keys_us[0] / SECOND if keys_us else None,
+            first_picture_s=None if first_us is None else first_us / SECOND,
             unreadable=unreadable,
             refused=eye.refused,
             decoded=self._decoded(receiver, datas),
@@ -244,11 +254,13 @@ class _Sight:
             kept = [each for each in _outside(span_us, pauses_us) if is_freeze(_lasts_ms(each), *beside)]
             freezes_us += kept
             lasted_s, kept_s = _lasts_ms(span_us) / 1e3, [_lasts_ms(each) / 1e3 for each in kept]
+            # One freeze was counted over the whole stretch; in its place come the parts outside of pauses
+            # that are freezes by the same rule, with the same frames before them, which may be none.
             w3c["freezeCount"] += len(kept) - 1
             for name in ("totalFreezesDuration", "totalInterFrameDelay"):
                 w3c[name] = round(w3c[name] - lasted_s + sum(kept_s), 3)
             w3c["totalSquaredInterFrameDelay"] -= lasted_s**2 - sum(each**2 for each in kept_s)
-        return w3c, [(begin_us / _US, end_us / _US) for begin_us, end_us in freezes_us]
+        return w3c, [(begin_us / SECOND, end_us / SECOND) for begin_us, end_us in freezes_us]
 
     def _pauses_us(self, receiver: FrameReceiver, freeze_us: tuple[int, int]) -> list[tuple[int, int]]:
         """Return from when until when there was nothing to see while a picture stood, as late as pictures were then."""
@@ -260,11 +272,13 @@ class _Sight:
         behind = [number for at_us, number in shown if at_us >= freeze_us[1]]
         if not before or not behind:
             return []
-        late_us = float(np.median([at_us - self._filmed_s[number] * _US for at_us, number in before[-_RECENT:]]))
-        filmed_us, frame_us = self._filmed_s * _US, self._reel.frame_s * _US
+        late_us = float(np.median([at_us - self._filmed_s[number] * SECOND for at_us, number in before[-_RECENT:]]))
+        filmed_us, frame_us = self._filmed_s * SECOND, self._reel.frame_s * SECOND
         return [
             (round(filmed_us[off] + frame_us + late_us), round(filmed_us[on] + late_us))
             for off, on in self._left_out
+            # Only pauses between what was shown last and next: all others were over before, or are yet to
+            # come.
             if before[-1][1] <= off and on <= behind[0]
         ]
 
@@ -283,7 +297,7 @@ class _Sight:
         return found, others, viewer.sizes
 
     def _decoded(self, receiver: FrameReceiver, others: Mapping[int, bytes]) -> list[Decoded]:
-        shown_s = {shown.frame.first: shown.at_us / _US for shown in receiver.shown}
+        shown_s = {shown.frame.first: shown.at_us / SECOND for shown in receiver.shown}
         return [
             Decoded(
                 place=None if frame.first in others else self._place_of(frame),
@@ -307,6 +321,7 @@ class _Sight:
             return b""
 
     def _fate_unshown(self, number: int) -> Fate:
+        # Order matters: not sent at all, then all of it there and nobody showed it, then some of it missing.
         if number not in self._reel.places:
             return "left out"
         came = self._pieces.get(self._stamps[number], {})
@@ -315,27 +330,31 @@ class _Sight:
     def _shown(self, frame: FrameSeen, shown: Shown, *, read: bool) -> FrameSeen:
         constants = self._constants
         left_s = float(self._left_s[frame.number])
-        whole_s, released_s = shown.frame.last_us / _US, shown.released_us / _US
+        whole_s, released_s = shown.frame.last_us / SECOND, shown.released_us / SECOND
         beyond_s = whole_s - left_s - self._fastest_s
         stages = (
             constants.capture_s,
             constants.encode_s,
             left_s - frame.filmed_s,
             self._fastest_s,
+            # Beyond the fastest packet's way a frame took longer for the line, or for having been sent again:
+            # one of the two names, never both, so that the stages sum to the delay.
             0.0 if shown.frame.resent else beyond_s,
             beyond_s if shown.frame.resent else 0.0,
             released_s - whole_s,
-            (shown.decoded_us - shown.released_us) / _US,
-            (shown.at_us - shown.decoded_us) / _US,
+            (shown.decoded_us - shown.released_us) / SECOND,
+            (shown.at_us - shown.decoded_us) / SECOND,
             constants.display_s,
         )
-        return frame._replace(fate="seen" if read else "unread", shown_s=shown.at_us / _US, stages_s=stages)
+        return frame._replace(fate="seen" if read else "unread", shown_s=shown.at_us / SECOND, stages_s=stages)
 
     def _fastest(self, first: Sequence[Departure]) -> float:
         """Return the fastest way of any packet that was not sent again."""
         left_s = {(each.sequence, each.timestamp): each.at_s for each in first}
         ways_s = [
-            round(arrival.at_s * _US) / _US - left_s[arrival.sequence, arrival.timestamp]
+            # Rounded as the receiver rounds: else the fastest way could exceed that of a frame by half a
+            # microsecond.
+            round(arrival.at_s * SECOND) / SECOND - left_s[arrival.sequence, arrival.timestamp]
             for arrival in self._came.arrivals
             if not arrival.resent and (arrival.sequence, arrival.timestamp) in left_s
         ]

@@ -18,6 +18,8 @@ from rtcprobe.scenario import Devices
 
 __all__ = ["beside", "missed", "playout", "protection", "quality", "samples"]
 
+# A policy says its figures by name; those that a result has fields for go there, and whatever else it counts
+# is kept under the policy's own words.
 _NAMED = frozenset(each.name for each in fields(Playout))
 
 
@@ -27,6 +29,8 @@ def samples(hearing: Hearing, devices: Devices) -> tuple[Sample, ...]:
         Sample(
             marker=each.marker.index,
             spoken_s=each.marker.spoken_s - devices.capture_s,
+            # Instants of the air: our clock knows the sound card's edge, and both devices' delays are
+            # assumed.
             heard_s=each.heard_s + devices.playback_s,
             delay_s=each.heard_s + devices.playback_s - (each.marker.spoken_s - devices.capture_s),
             correlation=each.correlation,
@@ -82,6 +86,8 @@ def beside(trace: StockTrace) -> Mapping[str, Beside]:
 
 def quality(delay_s: float, unplayed: npt.NDArray[np.bool_], echo_path_s: float | None) -> Quality:
     """Return R and MOS of the delay, the frames that stayed unplayed (a flag each) and their bursts (G.107)."""
+    # Of frames that said something, in sequence: Ppl and BurstR are of what the ear missed, not of what the
+    # network lost.
     loss_ratio = float(np.mean(unplayed)) if len(unplayed) else 0.0
     burst = burst_ratio(unplayed.tolist())
     talking = conversation(one_way_delay_s=delay_s, loss_ratio=loss_ratio, burst_ratio=burst, echo_path_s=echo_path_s)

@@ -16,15 +16,16 @@ from rtcprobe.playout.copies import Left
 from rtcprobe.playout.replay import Playback
 from rtcprobe.recording import Said
 from rtcprobe.units import RTP_CLOCK_HZ
-from rtcprobe.wrapping import unwrapped
+from rtcprobe.wrapping import RTP_CYCLE, unwrapped
 
 __all__ = ["Seconds", "SentFrames", "Ways"]
 
 Seconds = npt.NDArray[np.float64]
 
+# 5 ms: finer than the 15 ms that a stretch cuts out of a frame at most, so that some instant of a frame that
+# was played is found, and coarse enough to ask four times for 20 ms.
 _STEP_SAMPLES = 240
 _NOTHING_BYTES = 2  # of frames this small nothing is played: they say so (``opus_packet.is_dtx``)
-_CYCLE = 1 << 32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +43,7 @@ class Ways:
 
     def mean_waits(self, first: int, last: int) -> tuple[float, float, float, float] | None:
         """Return the mean pacing, network, buffer and block times of frames ``first`` to ``last``; None without any."""
-        begin, end = np.searchsorted(self.places, (first, last + 1)).tolist()
+        begin, end = self.places.searchsorted((first, last + 1)).tolist()
         if begin == end:
             return None
         pacing_s, network_s, buffer_s, block_s = (
@@ -72,6 +73,8 @@ class SentFrames:
         ``started_s`` is when frame 0 begins; ``taken_s`` tells from when packets arrived when playout saw them.
         """
         stamps, at_s = self._whole.timestamps, self._whole.at_s
+        # By timestamp, of which there is one a frame: SRTP let no copy through, and RED was unpacked to the
+        # first.
         order = np.argsort(stamps, kind="stable")
         known = stamps[order]
         last = np.searchsorted(known, self._left.timestamp, side="right") - 1
@@ -79,6 +82,7 @@ class SentFrames:
         kept = np.flatnonzero(came & ~np.isnan(self._played_s))
         arrived_s, left_s = at_s[order[last[kept]]], self._left.at_s[kept]
         places = self._places[kept]
+        # A frame can leave when its last sample was spoken.
         due_s = started_s + (places + 1) * self._spoken.codec.frame_samples / RTP_CLOCK_HZ
         seen_s = taken_s(arrived_s)
         return Ways(places, left_s - due_s, arrived_s - left_s, seen_s - arrived_s, self._played_s[kept] - seen_s)
@@ -89,10 +93,13 @@ class SentFrames:
         stamps = self._whole.timestamps
         if self._spoken.codec.fec:
             size = self._spoken.codec.frame_samples
-            told = [(packet.timestamp - size) % _CYCLE for _, packet in self._whole if has_fec(packet.payload)]
+            # The frame before came with this one: whether it was played is asked of the playout, as of any
+            # other.
+            told = [(packet.timestamp - size) % RTP_CYCLE for _, packet in self._whole if has_fec(packet.payload)]
             stamps = np.concatenate([stamps, np.array(told, dtype=np.int64)])
         unplayed = ~np.isin(self._left.timestamp, stamps) | np.isnan(self._played_s)
         sizes = self._spoken.frames.sizes
+        # A speech may go round: the place in the call, by the length of what was encoded, is the place in it.
         said: npt.NDArray[np.bool_] = sizes[self._places % max(1, len(sizes))] > _NOTHING_BYTES
         return unplayed[said]
 
@@ -111,7 +118,7 @@ class SentFrames:
         if not len(stamps):
             return stamps
         first = self._said.first_sent
-        places: npt.NDArray[np.int64] = first + (stamps - stamps[0]) % _CYCLE // self._spoken.codec.frame_samples
+        places: npt.NDArray[np.int64] = first + (stamps - stamps[0]) % RTP_CYCLE // self._spoken.codec.frame_samples
         return places
 
     @cached_property

@@ -32,12 +32,12 @@ from rtcprobe.picture.eye import Eye, Fate
 from rtcprobe.picture.marker import read_cells
 from rtcprobe.picture.settings import VIDEO_HZ
 from rtcprobe.playout.frames.figures import Freezes
+from rtcprobe.playout.frames.micros import SECOND
 from rtcprobe.recording import Departure, Filmed, Glimpse, Looked
+from rtcprobe.wrapping import RTP_CYCLE, unwrapped
 
 __all__ = ["see_glimpses"]
 
-_CYCLE: Final = 1 << 32
-_US: Final = 1_000_000
 _NEAR: Final = 0.4
 """Of a frame: how far its RTP time may lie from when it was filmed, the constant between the clocks taken off."""
 _DIRECT: Final = 0.99
@@ -73,10 +73,12 @@ def see_glimpses(filmed: Filmed, looked: Looked, constants: Constants) -> Seen:
     for glimpse in looked.glimpses:
         if glimpse.size != filmed.size:
             sizes[glimpse.size] = sizes.get(glimpse.size, 0) + 1
-        stamp = None if offset is None else (glimpse.timestamp - offset) % _CYCLE
+        stamp = None if offset is None else (glimpse.timestamp - offset) % RTP_CYCLE
         by_time = None if stamp is None else numbers.get(stamp)
         reading = None if glimpse.cells is None else read_cells(glimpse.cells)
         by_marker = eye.take(reading, glimpse.at_s)
+        # Counted before anything is judged: the share that agrees says whether identities can be trusted in
+        # this call.
         if by_time is not None and by_marker is not None:
             both, agreed = both + 1, agreed + (by_time == by_marker)
         number = by_marker if by_time is None else by_time
@@ -86,6 +88,8 @@ def see_glimpses(filmed: Filmed, looked: Looked, constants: Constants) -> Seen:
             fates[number] = sight.frame(number, "unread")
         elif glimpse.shown_s is None:
             unshown += 1
+            # It may have been shown before, under this number: the browser tells of the last showing, and
+            # that is not known.
             fates.pop(number, None)
             sight.scheduled.discard(number)
         else:
@@ -132,6 +136,7 @@ class _Sight:
         assert glimpse.shown_s is not None
         frame, constants = self.frame(number, "seen"), self._constants
         left = self._sent[number]
+        # Where its packets are not known, the fastest way of the call stands for this frame's.
         arrived = self._arrived(left)
         whole_s = left.last_s + self._fastest_s if arrived is None else arrived.last_s
         stages = (
@@ -155,7 +160,7 @@ class _Sight:
         return self.frame(number, "dropped" if whole else "lost")
 
     def _arrived(self, left: _Sent) -> _Sent | None:
-        return self._came.get((left.timestamp + self._offset) % _CYCLE)
+        return self._came.get((left.timestamp + self._offset) % RTP_CYCLE)
 
 
 def _filmed_s(filmed: Filmed) -> list[float]:
@@ -187,9 +192,10 @@ def _numbers_by_time(filmed: Filmed, sent: Mapping[int, _Sent]) -> dict[int, int
         return {}
     frames = list(sent.values())
     first = frames[0].timestamp
-    ticks = [((each.timestamp - first + (1 << 31)) % _CYCLE - (1 << 31)) / VIDEO_HZ for each in frames]
+    ticks = [unwrapped(each.timestamp - first, 0, 32) / VIDEO_HZ for each in frames]
     stamps_s: npt.NDArray[np.float64] = np.array(ticks)
     before = np.searchsorted(filmed.at_s, [each.first_s for each in frames], side="right") - 1
+    # Packets that left before anything was filmed are of what the encoder had held back: no frame of ours.
     known = before >= 0
     if not known.any():
         return {}
@@ -215,9 +221,12 @@ def _offset(sent: Sequence[int], seen: Sequence[int]) -> int | None:
         return None
     shares = {0: float(np.isin(came, left).mean())}
     if shares[0] < _DIRECT:
+        # The first time seen must be one of those sent, shifted: every candidate is one shift, and the right
+        # one makes nearly all the others agree. A few thousand frames, each a look-up of 300: no search is
+        # needed.
         for stamp in left.tolist():
-            offset = (int(came[0]) - stamp) % _CYCLE
-            shares[offset] = float(np.isin((came - offset) % _CYCLE, left).mean())
+            offset = (int(came[0]) - stamp) % RTP_CYCLE
+            shares[offset] = float(np.isin((came - offset) % RTP_CYCLE, left).mean())
     best, *others = sorted(shares, key=lambda each: shares[each], reverse=True)
     if shares[best] < _LEAST_ALIKE or (others and shares[others[0]] > _RIVAL * shares[best]):
         return None
@@ -227,7 +236,8 @@ def _offset(sent: Sequence[int], seen: Sequence[int]) -> int | None:
 def _seen(
     frames: Sequence[FrameSeen], looked: Looked, counts: Mapping[str, float], *, refused: int, sizes: Mapping[str, int]
 ) -> Seen:
-    shown_us = sorted(round(each.shown_s * _US) for each in looked.glimpses if each.shown_s is not None)
+    # In the order of the screen: callbacks may come late, and out of order.
+    shown_us = sorted(round(each.shown_s * SECOND) for each in looked.glimpses if each.shown_s is not None)
     freezes = Freezes()
     for at_us in shown_us:
         freezes.shown(at_us)
@@ -244,9 +254,9 @@ def _seen(
     return Seen(
         frames=frames,
         w3c=w3c,
-        freezes_s=[(begin / _US, end / _US) for begin, end in freezes.spans_us],
+        freezes_s=[(begin / SECOND, end / SECOND) for begin, end in freezes.spans_us],
         first_packet_s=looked.arrivals[0].at_s if looked.arrivals else None,
-        first_picture_s=shown_us[0] / _US if shown_us else None,
+        first_picture_s=shown_us[0] / SECOND if shown_us else None,
         refused=refused,
         sizes=sizes,
     )

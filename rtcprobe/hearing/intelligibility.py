@@ -32,6 +32,8 @@ __all__ = ["Ear", "laid_back", "understood"]
 
 LEAST_S = 0.6
 """Shorter utterances have too few segments to be judged."""
+# An answer heard and an utterance said are one where they begin within this of each other: an onset that was
+# lost moves an edge by less, and spans that lie closer together are one utterance (``audio.voice.MERGE_S``).
 _NEAR_SAMPLES = round(0.3 * SAMPLE_RATE_HZ)
 
 Ear = tuple[npt.NDArray[np.int64], Pcm]
@@ -75,6 +77,7 @@ def _judged(said: Said, utterances: Sequence[Spoken], ear: Ear) -> dict[int, Map
     for each, end in ended:
         if each.sound is not None and end - each.begin >= LEAST_S * SAMPLE_RATE_HZ:
             judged = intelligibility(each.sound, played[each.begin : end])
+            # None: too little in it that is not silence (``audio.stoi``).
             if judged is not None:
                 found[each.number] = judged._asdict()
     return found
@@ -94,9 +97,12 @@ def laid_back(stamps: npt.NDArray[np.int64], sound: Pcm, base: int, samples: int
     out = np.zeros(samples, dtype=np.float32)
     at: int | None = None
     for block, stamp in enumerate(stamps.tolist()):
+        # What was made up in between stands where the playing was by then: it is heard in place of what is
+        # missing there.
         at = stamp - base if stamp != NO_SOUND else at
         if at is None:
             continue
+        # Stretched time overlaps: later blocks write over earlier ones, as the ear heard the later ones last.
         if -BLOCK_SAMPLES < at < samples:
             part = sound[block * BLOCK_SAMPLES : (block + 1) * BLOCK_SAMPLES][max(0, -at) : samples - at]
             out[max(0, at) : max(0, at) + len(part)] = part

@@ -23,13 +23,12 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from rtcprobe.playout.frames import CaptureClock, Synchronization, relative_delay_ms
+from rtcprobe.playout.frames.micros import SECOND
 from rtcprobe.playout.frames.sync import PERIOD_S
 from rtcprobe.playout.neteq import NetEq
 from rtcprobe.recording import Came, SenderReport
 
 __all__ = ["Correction", "LipSync", "Replayed", "Viewed"]
-
-_US = 1_000_000
 
 
 class Correction(NamedTuple):
@@ -93,17 +92,22 @@ class LipSync:
         self.viewing = viewing
         self._playback_ms = round(playback_s * 1e3)
         at_s = np.asarray(sound.arrivals.at_s)
+        # By instant, as the call had them: a recording may hold packets in another order.
         order = np.argsort(at_s, kind="stable")
         self._sound_s, self._stamps = at_s[order], np.asarray(sound.arrivals.timestamps)[order]
         self._clocks = (_Clock(sound.reports), _Clock(viewing.reports))
         self._synchronization = Synchronization()
+        # Nothing judged yet: the first second needs no news beyond there being something of both.
         self._judged: tuple[int, int] | None = None
 
     def act(self, playout: NetEq) -> None:
         """Judge the gap at the second that is over, and hold one of the two back."""
+        # On the grid of whole seconds, however late the block was that asked: so that both are played to the
+        # same instant in every run.
         at_s, self.due_s = self.due_s, self.due_s + PERIOD_S
         target_us = self.viewing.until(at_s)
         relative_ms = self._relative_ms(at_s)
+        # Each source needs two sender reports before its clock is known, which take some two seconds to come.
         if relative_ms is None or target_us is None:
             return
         found = self._synchronization.step(
@@ -113,8 +117,12 @@ class LipSync:
         )
         if found is not None:
             playout.hold(found.audio_ms / 1e3)
-            self.viewing.hold(round(found.video_ms / 1e3 * _US))
+            self.viewing.hold(round(found.video_ms / 1e3 * SECOND))
             self.corrections.append(Correction(at_s, found.audio_ms, found.video_ms))
+
+    def replayed(self) -> Replayed:
+        """Return what holds the sound back as it was held back so far."""
+        return Replayed(self.corrections)
 
     def _relative_ms(self, at_s: float) -> int | None:
         """Return by how much longer the picture is under way; None where that is not known, or nothing new came."""
@@ -124,6 +132,7 @@ class LipSync:
         newest, heard = self.viewing.newest, int(np.searchsorted(self._sound_s, at_s, side="right"))
         if newest is None or not heard:
             return None
+        # How many packets of sound have come, and which of the picture is the newest: both must have changed.
         came = heard, newest.sequence
         # As libwebrtc: unless both have something new, the gap of a second ago would be corrected twice.
         if self._judged is not None and (came[0] == self._judged[0] or came[1] == self._judged[1]):

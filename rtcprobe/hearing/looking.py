@@ -15,22 +15,23 @@ from rtcprobe.picture.marker import brightness
 from rtcprobe.picture.payload import payload_format
 from rtcprobe.picture.settings import VideoCodec
 from rtcprobe.playout.frames import Frame
+from rtcprobe.playout.frames.micros import SECOND
 from rtcprobe.recording import CameVideo, Departure, Glimpse, Looked
 
 __all__ = ["look"]
-
-_US = 1_000_000
 
 
 def look(came: CameVideo, policy: str, codec: VideoCodec, *, nack: bool) -> Looked:
     """Return what was seen of ``came`` by a receiver of ``policy``."""
     screen, trips = Screen(policy, codec, nack=nack), deque(came.round_trips)
+    # Round trips are told before the packets that came after them, as they were during the call.
     for arrival in came.arrivals:
         while trips and trips[0][0] <= arrival.at_s:
             screen.round_trip(*trips.popleft())
         screen.take(arrival)
     screen.finish()
     form, decoder = payload_format(codec), Decoder(codec)
+    # By RTP time, then number; of a payload that came twice the first copy.
     pieces: dict[int, dict[int, bytes]] = {}
     for place, arrival in enumerate(screen.arrivals):
         if place not in screen.unreadable:
@@ -47,17 +48,18 @@ def look(came: CameVideo, policy: str, codec: VideoCodec, *, nack: bool) -> Look
     shown = {each.frame.first: each for each in screen.receiver.shown}
     glimpses: list[Glimpse] = []
     for frame in screen.receiver.decoded:
+        # All that was decoded, shown or not: what follows needs it.
         picture = decoder.decode(whole(frame))
         screened = shown.get(frame.first)
         if screened is None:
             continue
         glimpses.append(
             Glimpse(
-                at_s=screened.decoded_us / _US,
+                at_s=screened.decoded_us / SECOND,
                 timestamp=frame.timestamp,
                 size="" if picture is None else f"{picture.width}x{picture.height}",
                 cells=None if picture is None else brightness(luma_of(picture)),
-                shown_s=screened.at_us / _US,
+                shown_s=screened.at_us / SECOND,
             )
         )
     arrivals = [

@@ -38,6 +38,7 @@ def call_messages(said: SaidMessages, came: CameMessages) -> CallMessages:
     """Return what a call says of one way."""
     numbers = [each.number for each in came.delivered if each.number is not None]
     ours = {each.number for each in said.messages}
+    # A number that no message of ours has came from somebody else in the room: a stranger, not a copy.
     known = [number for number in numbers if number in ours]
     return CallMessages(
         sent=deliveries(said, came),
@@ -56,6 +57,7 @@ def together(one: CallMessages, other: CallMessages) -> CallMessages:
         sent=sorted([*one.sent, *other.sent], key=lambda each: each.number),
         opened_s=one.opened_s if one.opened_s is not None else other.opened_s,
         state=one.state,
+        # The first connection's opening may have been told to both: a wait is one wait.
         opening=(*one.opening, *(each for each in other.opening if each not in one.opening)),
         strangers=one.strangers + other.strangers,
         copies=one.copies + other.copies,
@@ -87,11 +89,13 @@ def message_account(way: Way, calls: Mapping[int, CallMessages]) -> Account:
 
 
 def _least(sent: Sequence[Delivery]) -> float:
+    # Of all calls together: one that was slow from beginning to end has no fastest way of its own.
     return min((each.network_s for each in sent if each.fate == "heard"), default=0.0)
 
 
 def _stages(each: Delivery, least_s: float, call: CallMessages) -> dict[str, float]:
     """Return where one message's delay went, in the order of ``MESSAGE_STAGES``."""
+    # Behind a server of a stranger's the line and the server cannot be told apart: one stage for both.
     whole = {"network_min": least_s, "network_variable": each.network_s - least_s}
     network = {"network_and_server": each.network_s} if call.forwarded else whole
     parts = {
@@ -114,6 +118,7 @@ def _sample(number: int, each: Delivery, least_s: float, call: CallMessages) -> 
     rules = list(dict.fromkeys(again.why for again in each.resent)) if each.retransmission_s else []
     waited = ["head of line"] if each.head_of_line_s else []
     return Sample(
+        # Numbers are blocks of ``OF_ONE`` a party; within its own a reader counts from nought.
         marker=each.number % OF_ONE,
         spoken_s=each.due_s,
         heard_s=each.delivered_s,
@@ -175,5 +180,6 @@ def _figures(calls: Sequence[CallMessages]) -> dict[str, float]:
     opened_s = [call.opened_s for call in calls if call.opened_s is not None]
     if opened_s:
         found["channel_open_s"] = math.fsum(opened_s) / len(opened_s)
+    # Told only where there are any: a nought beside every healthy call would say nothing.
     others = {"strangers": sum(call.strangers for call in calls), "copies": sum(call.copies for call in calls)}
     return found | {name: count for name, count in others.items() if count}

@@ -23,16 +23,15 @@ from rtcprobe.playout.arrivals import Arrivals
 from rtcprobe.playout.copies import Left
 from rtcprobe.recording import Said
 from rtcprobe.units import RTP_CLOCK_HZ
-from rtcprobe.wrapping import unwrapped
+from rtcprobe.wrapping import RTP_CYCLE, unwrapped
 
 __all__ = ["LOOK_AHEAD_SAMPLES", "Leaving", "Passage"]
 
 LOOK_AHEAD_SAMPLES = 312
 """Of libopus in its usual modes (6.5 ms); an agent's own cannot be asked for."""
 
-_CYCLE = 1 << 32
 # As long as a call may be (``scenario.plans``): a damaged timestamp must not ask for more memory.
-_LONGEST_SAMPLES = 4 * 3600 * 48_000
+_LONGEST_SAMPLES = 4 * 3600 * RTP_CLOCK_HZ
 
 
 class Passage:
@@ -46,6 +45,7 @@ class Passage:
         reference = int(stamps[0]) if len(stamps) else 0
         order = np.argsort(arrivals.at_s, kind="stable")
         unwrapped_stamps = unwrapped(stamps, reference, 32)[order] if len(stamps) else np.zeros(0, dtype=np.int64)
+        # ``unique`` gives the first place of each in the order of arrival: the first copy counts (rule 1).
         known, first = np.unique(unwrapped_stamps, return_index=True)
         self._stamps: npt.NDArray[np.int64] = known
         self._places: npt.NDArray[np.intp] = order[first]
@@ -63,6 +63,7 @@ class Passage:
             try:
                 sizes.append(decoder.duration_samples(self._arrivals.payload(place)))
             except ValueError:
+                # A payload that is no Opus holds nothing; the next packet's timestamp says what is missing.
                 sizes.append(0)
         return np.array(sizes, dtype=np.int64)
 
@@ -86,7 +87,7 @@ class Passage:
 
     def position(self, timestamp: int) -> int:
         """Return the position that has an RTP timestamp (of any number of bits)."""
-        return unwrapped(timestamp % _CYCLE, self.base, 32) - self.base
+        return unwrapped(timestamp % RTP_CYCLE, self.base, 32) - self.base
 
     def came_s(self, position: int) -> float | None:
         """Return when the packet that holds ``position`` came, or the next one that did; None: none came after it."""
@@ -96,7 +97,7 @@ class Passage:
     def stamp(self, position: int) -> int | None:
         """Return the RTP timestamp, 32 bits, of the packet that ``came_s`` is about."""
         place = self._holding(position)
-        return None if place is None else int(self._stamps[place]) % _CYCLE
+        return None if place is None else int(self._stamps[place]) % RTP_CYCLE
 
     def lost_before(self, position: int) -> bool:
         """Return whether ``position`` is in a packet that never came, or just after one."""
@@ -104,10 +105,12 @@ class Passage:
         if place is None or place == 0:
             return place is None
         missing = int(self._stamps[place] - self._stamps[place - 1] - self._sizes[place - 1])
+        # The packet before reaches up to this one, or overlaps it: nothing is missing between.
         if missing <= 0:
             return False
         numbers = self._arrivals.sequences
         step = (int(numbers[self._places[place]]) - int(numbers[self._places[place - 1]])) % (1 << 16)
+        # Numbers that follow each other across a gap in time are silence that was never sent (rule 2).
         return step != 1 and position - (int(self._stamps[place]) - self.base) < _NEAR_SAMPLES
 
     def _holding(self, position: int) -> int | None:
@@ -132,8 +135,9 @@ class Leaving:
         """Return the RTP timestamp, 32 bits, of the packet that delivers ``sample``: its own or the next."""
         if not len(self._left):
             return 0
+        # The decoder gives a sample out its look-ahead later, which may be in the packet after its own.
         ahead = (sample + LOOK_AHEAD_SAMPLES) // self._size - self._first
-        return (int(self._left.timestamp[0]) + ahead * self._size) % _CYCLE
+        return (int(self._left.timestamp[0]) + ahead * self._size) % RTP_CYCLE
 
     def left_s(self, timestamp: int) -> float | None:
         """Return when the packet of that timestamp left; None where none did."""

@@ -44,8 +44,11 @@ def _stairs(kept: Sequence[tuple[float, float]]) -> Iterator[list[tuple[float, f
     stair: list[tuple[float, float]] = []
     for place, marker in enumerate(kept):
         if len(stair) >= _SURE:
+            # The median of the whole stair, not its last marker: a stair does not creep, and a few odd
+            # markers move no median.
             level_s = statistics.median(kept_s for _, kept_s in stair)
             ahead = [kept_s - level_s for _, kept_s in kept[place : place + _SURE]]
+            # Both on the same side of it: one above and one below are two odd markers, not another stair.
             if len(ahead) == _SURE and (min(ahead) > APART_S or max(ahead) < -APART_S):
                 yield stair
                 stair = []

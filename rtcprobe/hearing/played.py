@@ -60,6 +60,8 @@ __all__ = [
     "unsettled_s",
 ]
 
+# Twice what was seen: a stall was in the delays of the next 4 s (Facts), and NetEQ takes a longer one back at
+# a hundred milliseconds a second at most.
 SETTLING_S: Final = 10.0
 MOST_UNSETTLED: Final = 0.05
 """Of a call, or of its markers: more of it after such stalls, and its figures are the machine's."""
@@ -125,6 +127,7 @@ class PlayedEar:
         wait_s = tick_wait_s(self._came)
         counts |= {} if wait_s is None else {"tick_wait_ms": 1e3 * wait_s}
         # Silence made up while nobody spoke is no concealment that anybody hears.
+        # W3C counts both from the beginning of the track, silence before the first packet included.
         made_up = sound.figures.get("concealedSamples", 0.0) - sound.figures.get("silentConcealedSamples", 0.0)
         ratio = made_up / received if received else None
         playout = figures.playout("the browser's own", ratio, counts)
@@ -173,6 +176,7 @@ class PlayedEar:
         due = [each for each in scheduled if self._said.said_at(each.spoken_s, each.spoken_s + lasts_s)]
         settled = [each for each in due if not self._unsettled(each)]
         self._set_aside = len(due) - len(settled)
+        # Of what a browser encodes no packet is looked at here: what it sends unasked is known.
         advance_s = self._spoken.advance_s if self._said.frames else BROWSER_ADVANCE_S
         ear = LongEar(self._spoken.train, settled, self._line.start_s, advance_s=advance_s)
         ear.hear(self._line.pcm)
@@ -203,6 +207,8 @@ class PlayedEar:
             "look_ahead": look_ahead_s,
             "sender_pacing": float(np.mean(pacing_s)) if len(pacing_s) else 0.0,
         }
+        # A browser's own packets bear timestamps that nothing of ours knows; behind a server they are
+        # renamed.
         network_s = None if self._came.forwarded or not ours else self._network_s()
         rest = "network_and_page"
         if network_s is not None:
@@ -273,7 +279,9 @@ def _late_pulls(sound: Sounded) -> list[tuple[float, float]]:
     """Return when a block was pulled that was late after the one before it, and by how much."""
     if not len(sound.sizes):
         return []
+    # By how much later a block was pulled than the one before it lasted: nought on a device that keeps time.
     steps_s = np.diff(sound.at_s) - sound.sizes[:-1] / SAMPLE_RATE_HZ
+    # The bound is between two pulls; of it a block's own 10 ms are no lateness.
     late = np.flatnonzero(steps_s > _GAP_S - _BLOCK_S)
     return list(zip(sound.at_s[late + 1].tolist(), steps_s[late].tolist(), strict=True))
 
@@ -292,6 +300,8 @@ class _Timeline:
         silence = np.zeros(len(sizes), dtype=np.int64)
         silence[late + 1] = np.round(steps_s[late] * SAMPLE_RATE_HZ).astype(np.int64)
         shifts = np.cumsum(silence)
+        # Where each block lies: behind all sound and all silence before it. Small lateness is not laid in:
+        # device clocks jitter by fractions of a millisecond, and each would cut a marker.
         self._places: npt.NDArray[np.int64] = begins + shifts
         self._at_s = sound.at_s
         self.pcm: Pcm = np.zeros(int(ends[-1] + shifts[-1]) if len(sizes) else 0, dtype=np.float32)
@@ -305,10 +315,13 @@ class _Timeline:
     def instant_s(self, heard_s: float) -> float:
         """Return when what lies at ``heard_s`` of the timeline was pulled."""
         sample = (heard_s - self.start_s) * SAMPLE_RATE_HZ
+        # Of the block it begins in (rule 1): its own pull is its instant, whatever the timeline has gathered
+        # since.
         block = max(0, int(np.searchsorted(self._places, sample, side="right")) - 1)
         return float(self._at_s[block]) + (sample - float(self._places[block])) / SAMPLE_RATE_HZ
 
 
+# What the output asks for at a time; of a gap between two pulls so much is no lateness.
 _BLOCK_S = 480 / RTP_CLOCK_HZ
 
 

@@ -47,6 +47,8 @@ class CallAccount:
 def pooled(accounts: Mapping[int, CallAccount]) -> Account:
     """Return one way's account of several calls, by their numbers; at least one."""
     every = [each.account for each in accounts.values()]
+    # A call in which nothing was scheduled (it never joined, or nobody spoke) has no figure to give a weight
+    # to.
     spoken = {number: each for number, each in accounts.items() if each.account.scheduled}
     calls = list(spoken.values())
     if not calls:
@@ -92,6 +94,7 @@ _RESTS = ("residual", "network_and_target", "network_and_page", "page", "mixer")
 def _stages(ears: Sequence[Account]) -> Mapping[str, float]:
     """Return the weighed stages of the calls that know theirs; the last takes what is left of the mean delay."""
     known = [ear for ear in ears if ear.stages]
+    # One call is its own account to the last digit: weights of one would round it.
     if len(ears) == 1 or not known:
         return ears[0].stages if len(ears) == 1 else {}
     heard = [ear.heard for ear in known]
@@ -117,6 +120,8 @@ def _playout(calls: Mapping[int, CallAccount]) -> Playout | None:
     said = [call.account.playout for call in known.values() if call.account.playout is not None]
     if len(said) < 2:
         return said[0] if said else None
+    # Shares of time are weighed by the blocks played; one at the least, so that a call of which that is not
+    # known counts.
     blocks = [max(call.blocks, 1) for call in known.values()]
 
     def mean(values: Sequence[float | None]) -> float | None:
@@ -173,6 +178,8 @@ def _protection(calls: Sequence[CallAccount]) -> Protection | None:
 
 
 def _unplayed(calls: Sequence[CallAccount]) -> float:
+    # Frames of all calls in one row: a mean of shares would weigh a call of ten frames as one of ten
+    # thousand.
     flags = np.concatenate([call.unplayed for call in calls if call.unplayed is not None])
     return float(np.mean(flags)) if len(flags) else 0.0
 
@@ -206,9 +213,12 @@ def _quality(calls: Sequence[CallAccount]) -> Quality | None:
     if not rated:
         return None
     loss_ratio = _unplayed(rated)
+    # Call by call, for no burst reaches from one into the next (rule 1).
     burst = burst_ratio(*(call.unplayed.tolist() for call in rated if call.unplayed is not None))
     delays_s = [sample.delay_s for call in rated for sample in call.account.samples]
     echoes_s = [call.echo_path_s for call in rated if call.echo_path_s is not None]
+    # For its sentences alone: R and MOS are means over calls, because the model bends, and R of the mean
+    # delay is not the mean of R.
     whole = conversation(
         one_way_delay_s=math.fsum(delays_s) / len(delays_s),
         loss_ratio=loss_ratio,

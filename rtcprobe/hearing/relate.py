@@ -25,6 +25,7 @@ from rtcprobe.playout.base import RtpPacket
 from rtcprobe.playout.neteq.red import split_red
 from rtcprobe.recording import Came, Said
 from rtcprobe.units import RTP_CLOCK_HZ
+from rtcprobe.wrapping import RTP_CYCLE
 
 __all__ = ["related"]
 
@@ -32,8 +33,9 @@ __all__ = ["related"]
 _LEAST_BYTES = 12
 # Half of those that say anything: a mixer's packets tell offsets of their own, each another.
 _LEAST_SHARE = 0.5
+# Longer apart than anything is under way: then what came can only be of the last departure. A programme that
+# says the same sooner (silence, a short loop) tells nothing by its payload.
 _APART_S = MAX_DELAY_S
-_CYCLE = 1 << 32
 
 
 def related(said: Said, came: Came) -> Arrivals | None:
@@ -46,15 +48,17 @@ def related(said: Said, came: Came) -> Arrivals | None:
         # Nothing arrives before it left: of several departures of one payload the last one before.
         before = bisect_right(departures, at_s, key=lambda departure: departure[0])
         if before:
-            told[(packet.timestamp - departures[before - 1][1]) % _CYCLE] += 1
+            # One vote a packet for a difference of timestamps.
+            told[(packet.timestamp - departures[before - 1][1]) % RTP_CYCLE] += 1
     if not told:
         return None
     offset, count = told.most_common(1)[0]
+    # Chance votes are spread over all numbers there are; only a forwarder's agree.
     if count < _LEAST_SHARE * told.total():
         return None
     found = Arrivals(likely=said.frames)
     for at_s, packet in came.arrivals:
-        timestamp = (packet.timestamp - offset) % _CYCLE
+        timestamp = (packet.timestamp - offset) % RTP_CYCLE
         found.add(at_s, packet.sequence, timestamp, packet.payload, packet.payload_type)
     return found
 
@@ -72,7 +76,7 @@ def _departures_of_payloads(said: Said) -> Mapping[bytes, Sequence[tuple[float, 
         first.setdefault(departure.timestamp, departure.at_s)
     found: dict[bytes, list[tuple[float, int]]] = {}
     for timestamp, at_s in first.items():
-        index = begun + (timestamp - departures[0].timestamp) % _CYCLE // size
+        index = begun + (timestamp - departures[0].timestamp) % RTP_CYCLE // size
         payload = frames[index % len(frames)]
         if payload is not None and len(payload) >= _LEAST_BYTES:
             found.setdefault(payload, []).append((at_s, timestamp))

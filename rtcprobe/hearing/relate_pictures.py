@@ -21,8 +21,11 @@ from rtcprobe.recording import CameVideo, Said, VideoArrival
 
 __all__ = ["related_pictures"]
 
+# Entropy-coded bytes, so 40 of them are alike by chance in no call; 120 at most, so that what stands before a
+# payload in another server's form (a longer descriptor) is left out of the comparison.
 _END_BYTES = 120
 _LEAST_BYTES = 40
+# RTP's sequence numbers and clock.
 _NUMBERS, _TICKS = 1 << 16, 1 << 32
 
 
@@ -36,6 +39,8 @@ def related_pictures(said: Said, came: CameVideo, reel: Reel) -> CameVideo:
         known = left.get(each.payload[-_END_BYTES:])
         if known is not None:
             off = (each.sequence - known[0], each.timestamp - known[1])
+            # What came before the first known one is of the same numbering; so it is told by it, looking
+            # back.
             found += [_moved(before, off) for before in held]
             held = []
         if off is None:
@@ -65,5 +70,6 @@ def _departures_of_payloads(said: Said, reel: Reel) -> Mapping[bytes, tuple[int,
         for payload, sequence in zip(payloads, sequences, strict=False):
             if len(payload) >= _LEAST_BYTES:
                 end = payload[-_END_BYTES:]
+                # Left twice (a picture that does not move): it says nothing, whichever came.
                 found[end] = None if end in found else (sequence, timestamp)
     return {end: each for end, each in found.items() if each is not None}

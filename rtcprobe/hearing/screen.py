@@ -18,12 +18,12 @@ from typing import Final
 from rtcprobe.picture.payload import PayloadFormat, payload_format
 from rtcprobe.picture.settings import VideoCodec
 from rtcprobe.playout.frames import FrameReceiver, LibwebrtcReceiver, VideoPacket, make_receiver
+from rtcprobe.playout.frames.micros import SECOND
 from rtcprobe.recording import CameVideo, VideoArrival
 
 __all__ = ["Screen", "packet_of"]
 
-_US: Final = 1_000_000
-_DRAIN_US: Final = 12 * _US
+_DRAIN_US: Final = 12 * SECOND
 """A receiver may hold a frame for 10 s."""
 
 
@@ -54,29 +54,31 @@ class Screen:
         self._form = payload_format(codec)
         self._targets_us: list[int] = []
         """Of a receiver that has one: its delay at the end of each second."""
-        self._second_us = _US
+        self._second_us = SECOND
         self._reached_us = 0
         self._astray = False
         self._asked = (0, 0)
 
     def round_trip(self, at_s: float, round_trip_s: float) -> None:
         """Take a round trip that RTCP measured."""
-        self.advance(round(at_s * _US))
+        self.advance(round(at_s * SECOND))
         self.round_trips.append((at_s, round_trip_s))
-        self.receiver.round_trip(round(round_trip_s * _US))
+        self.receiver.round_trip(round(round_trip_s * SECOND))
 
     def take(self, arrival: VideoArrival) -> None:
         """Take a packet, in order of arrival."""
-        at_us = round(arrival.at_s * _US)
+        at_us = round(arrival.at_s * SECOND)
         if at_us < self._reached_us:
             self._astray = True  # a clock that others share: somebody looked after it came, and before it was taken
-        self._note_to(math.ceil(arrival.at_s * _US) - 1)
+        # Up to just before it: what is due at its very instant is done after it was taken, as in a call.
+        self._note_to(math.ceil(arrival.at_s * SECOND) - 1)
         packet = packet_of(arrival, self._form)
         if packet is None:
             self.unreadable.add(len(self.arrivals))
         else:
             self.receiver.insert_packet(packet, at_us)
         self.arrivals.append(arrival)
+        # What is asked for while the end is drained, nobody would hear: counts stop at the last packet.
         self._asked = self.receiver.counters.nacks, self.receiver.counters.plis
 
     def advance(self, now_us: int) -> None:
@@ -90,17 +92,19 @@ class Screen:
 
         Where it has gone on since, ``at_s`` is a whole second.
         """
-        at_us = round(at_s * _US)
-        if at_us % _US or at_us >= self._second_us:
+        at_us = round(at_s * SECOND)
+        # At a whole second that has passed the answer is kept; at any other instant the receiver must not be
+        # beyond it.
+        if at_us % SECOND or at_us >= self._second_us:
             self.advance(at_us)
         if not isinstance(self.receiver, LibwebrtcReceiver):
             return None
-        return self.receiver.timing.target_us if at_us % _US else self._targets_us[at_us // _US - 1]
+        return self.receiver.timing.target_us if at_us % SECOND else self._targets_us[at_us // SECOND - 1]
 
     def finish(self) -> None:
         """Play what is held: nothing more will come, and nobody is asked any more."""
         if self.arrivals:
-            self.advance(round(self.arrivals[-1].at_s * _US) + _DRAIN_US)
+            self.advance(round(self.arrivals[-1].at_s * SECOND) + _DRAIN_US)
         self.receiver.counters.nacks, self.receiver.counters.plis = self._asked
 
     def is_of(self, came: CameVideo, made: tuple[str, str, bool]) -> bool:
@@ -115,7 +119,7 @@ class Screen:
             while self._second_us <= at_us:
                 receiver.advance(self._second_us)
                 self._targets_us.append(receiver.timing.target_us)
-                self._second_us += _US
+                self._second_us += SECOND
 
 
 def _packet(arrival: VideoArrival, *, size_bytes: int, begins: bool | None, key: bool | None) -> VideoPacket:

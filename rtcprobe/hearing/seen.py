@@ -87,6 +87,8 @@ class Seen:
     @classmethod
     def together(cls, parts: Sequence[Seen]) -> Seen:
         """Return what was seen over one connection after another, in their order."""
+        # The first connection that had one: a reconnect shows a first picture of its own, which was not the
+        # viewer's first.
         firsts = {
             name: next((at_s for each in parts if (at_s := getattr(each, name)) is not None), None)
             for name in ("first_packet_s", "first_key_frame_s", "first_picture_s")
@@ -96,12 +98,14 @@ class Seen:
             sizes.update(each.sizes)
         return cls(
             frames=[frame for each in parts for frame in each.frames],
+            # Counts and totals, all of them: W3C's averages are made of these by who reads them.
             w3c={name: sum(each.w3c[name] for each in parts) for name in parts[0].w3c},
             freezes_s=[freeze for each in parts for freeze in each.freezes_s],
             unreadable=sum(each.unreadable for each in parts),
             refused=sum(each.refused for each in parts),
             decoded=[one for each in parts for one in each.decoded],
             sizes=sizes,
+            # A connection of which nothing was seen says nothing of how the others were told.
             timed=all(each.timed for each in parts if each.count("seen")),
             **firsts,
         )

@@ -28,6 +28,8 @@ from rtcprobe.ways import Way
 
 __all__ = ["CallSight", "sight_account", "skew_account", "together", "worst_frame"]
 
+# Stages that become one, for nobody can tell them apart: behind a server the line and it; where packets are
+# not known either, all up to the decoded picture.
 _FORWARDED: Final = ("network_min", "network_variable")
 _UNTIMED: Final = (*_FORWARDED, "repair", "jitter_buffer", "decode")
 _LONGEST_HOLD_S: Final = 1.0
@@ -80,6 +82,7 @@ def sight_account(way: Way, calls: Mapping[int, CallSight], worst: Still | None 
         samples=tuple(samples),
         missed=tuple(missed),
         stages=_stages(list(calls.values())),
+        # One policy for all calls of a scenario: any call's will do.
         playout=Playout(policy=next(iter(calls.values())).policy, w3c=_sums([each.w3c for each in seen])),
         figures=_figures(list(calls.values())),
         spans=tuple(
@@ -103,10 +106,14 @@ def skew_account(way: Way, sound: Account, calls: Mapping[int, CallSight]) -> Ac
         heard = [each for each in sound.samples if each.call == number]
         agreed = 0
         for marker in heard:
+            # Among the frames that were seen: where the one filmed at that moment was lost, the one before it
+            # stands on the screen.
             at = int(np.searchsorted(filmed_s, marker.spoken_s, side="right")) - 1
             if at < 0 or marker.spoken_s - filmed_s[at] > _LONGEST_HOLD_S:
                 missed.append(Missed(marker=marker.marker, spoken_s=marker.heard_s, fate="lost", call=number))
                 continue
+            # Both delays include their devices: the skew is that of light and sound before the viewer (rule
+            # 3).
             skew_s = (shown[at].delay_s or 0.0) - marker.delay_s
             agreed += 1
             samples.append(
@@ -127,6 +134,8 @@ def skew_account(way: Way, sound: Account, calls: Mapping[int, CallSight]) -> Ac
         way=way,
         scheduled=len(samples) + len(missed),
         heard=len(samples),
+        # A marker that was rejected is no account of the picture's: only those heard are asked for their
+        # frame.
         rejected=0,
         lost=len(missed),
         samples=tuple(samples),
@@ -206,6 +215,7 @@ def _figures(calls: Sequence[CallSight]) -> dict[str, float]:
     found: dict[str, float] = {}
     if w3c.get("totalInterFrameDelay"):
         found["freeze_share"] = w3c["totalFreezesDuration"] / w3c["totalInterFrameDelay"]
+        # N frames have N - 1 intervals, in each call.
         found["frame_rate"] = (w3c["framesRendered"] - len(calls)) / w3c["totalInterFrameDelay"]
     adapted = [call.adapted for call in calls if call.adapted]
     for name in adapted[0] if adapted else ():
@@ -236,6 +246,8 @@ def worst_frame(calls: Mapping[int, CallSight]) -> Still | None:
         return None
     places = _seconds(table)
     means = _means(places, table[:, _SSIM])
+    # First the worst second, then the worst frame in it: one bad frame in a good second is nobody's worst
+    # impression.
     second = int(np.argmin(means))
     among = np.flatnonzero(places == second)
     row = table[among[np.argmin(table[among, _SSIM])]]
@@ -265,6 +277,7 @@ def _compared(calls: Sequence[CallSight]) -> npt.NDArray[np.float64]:
 
 def _seconds(table: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
     """Return which second of which call each row is of, counted over all that there are."""
+    # Counted anew from nought, because calls and seconds have gaps where nothing was seen.
     _, places = np.unique(table[:, [_CALL, _SECOND]], axis=0, return_inverse=True)
     return places.reshape(-1)
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from rtcprobe.audio.ear import MAX_DELAY_S, listen
+from rtcprobe.audio.kept import kept_or_encoded
 from rtcprobe.audio.marker import LEAD_S, TWO_PARTIES, MarkerTrain, trains
-from rtcprobe.audio.mouth import SILENCE_DBFS, Mouth, Noise, Programme, Speech, encoded
+from rtcprobe.audio.mouth import SILENCE_DBFS, Mouth, Noise, Programme, Speech
 from rtcprobe.audio.opus import SAMPLE_RATE_HZ, OpusEncoder, OpusSettings
 from rtcprobe.audio.opus_packet import is_dtx, phase_advance_s
 from rtcprobe.audio.payloads import Frames, Looped, Payloads
@@ -21,9 +22,12 @@ from rtcprobe.audio.pcm import Pcm
 from rtcprobe.audio.rehearsal import MOST_FRAMES, Rehearsal
 from rtcprobe.errors import BadInputError
 from rtcprobe.scenario import MouthPlan, Stream
+from rtcprobe.shelf import Shelf
 
 __all__ = ["Spoken", "Voices", "checked_alone", "speak"]
 
+# Every code of a talker once, at two markers a second; lengths of packets are fractions of a second in
+# floating point, and a turn is whole when it differs by less than rounding.
 _SELF_CHECK_S = 12.0
 _WHOLE_S = 1e-9
 
@@ -51,6 +55,7 @@ class Spoken:
     @cached_property
     def rehearsal(self) -> Rehearsal:
         """What is sent, decoded without loss; every ear of every call begins from it."""
+        # What is sent, not what is encoded: a decoder never sees a packet that DTX left out.
         said = list(islice((frame for frame in self.frames if frame is not None), MOST_FRAMES))
         if isinstance(self.frames, Payloads):
             return Rehearsal(said)
@@ -83,7 +88,7 @@ class Spoken:
         The worst error of an instant in seconds (None when nothing was heard), the markers heard, and those
         spoken: what is not heard here cannot be heard in the call.
         """
-        decoder = self.rehearsal.decoder()
+        decoder = self.rehearsal.decoder(conceals=False)
         pcm = np.concatenate([decoder.decode(payload) for payload in self.opening])
         markers = self.train.markers(min(len(pcm) / SAMPLE_RATE_HZ, self.duration_s))
         heard = listen(pcm, 0.0, self.train, markers, advance_s=self.advance_s)
@@ -101,28 +106,36 @@ def checked_alone(voices: Voices) -> tuple[float | None, int, int]:
     return max((error_s for error_s in errors_s if error_s is not None), default=None), sum(heard), sum(spoken)
 
 
-def speak(talkers: Mapping[str, Stream], duration_s: float, *, mixed: bool = False) -> Voices:
+def speak(
+    talkers: Mapping[str, Stream], duration_s: float, *, mixed: bool = False, shelf: Shelf | None = None
+) -> Voices:
     """Return ``duration_s`` of what each of ``talkers`` sends, each under its own markers: no code is two talkers'.
 
     Where they are ``mixed`` on their way, even two take turns.
 
-    What needs no file is the same each time: seeds and servers that run one situation often pay for it once.
+    What needs no file is the same each time: seeds and servers that run one situation often pay for it once; what lies
+    on the ``shelf`` was paid for by another process.
 
     Raises:
         BadInputError: a WAV file that cannot be used; more talkers than there are marker codes.
     """
+    # Two who hear only each other need no turns; in a mix their markers would fall on one another.
     apart = len(talkers) <= len(TWO_PARTIES) and not mixed
     of_each = TWO_PARTIES if apart else trains(max(1, len(talkers)))
     voices: dict[str, Spoken] = {}
     for (name, stream), train in zip(talkers.items(), of_each, strict=False):
         if isinstance(stream.programme.programme, Path):
-            voices[name] = _speak(stream.programme, stream.codec, duration_s, train)
+            voices[name] = _speak(stream.programme, stream.codec, duration_s, train, shelf)
         else:
-            voices[name] = _endless(stream.programme, stream.codec, duration_s, replace(train, loops=True))
+            # Silence and noise have no beginning that a listener could know again: a train over them may loop.
+            looped = replace(train, loops=True)
+            voices[name] = _endless(stream.programme, stream.codec, duration_s, looped, shelf)
     return voices
 
 
-def _endless(plan: MouthPlan, codec: OpusSettings, duration_s: float, train: MarkerTrain) -> Spoken:
+def _endless(
+    plan: MouthPlan, codec: OpusSettings, duration_s: float, train: MarkerTrain, shelf: Shelf | None
+) -> Spoken:
     """Return what needs no file: a train that loops over a programme that nobody can tell from the one before.
 
     Encoding it and decoding it without loss then costs no more than a turn of it, however long the call.
@@ -130,9 +143,10 @@ def _endless(plan: MouthPlan, codec: OpusSettings, duration_s: float, train: Mar
     once_s = LEAD_S + train.loop_s
     turn = round(train.loop_s / codec.ptime_s)
     whole = abs(turn * codec.ptime_s - train.loop_s) < _WHOLE_S
+    # A turn that is no whole number of packets would shift the markers within the frames from round to round.
     if duration_s <= once_s or not whole:
-        return _remembered(plan, codec, duration_s, train if whole else replace(train, loops=False))
-    once = _remembered(plan, codec, once_s, train)
+        return _remembered(plan, codec, duration_s, train if whole else replace(train, loops=False), shelf)
+    once = _remembered(plan, codec, once_s, train, shelf)
     assert isinstance(once.frames, Payloads)
     return _again(once, turn, duration_s)
 
@@ -144,7 +158,7 @@ def _again(once: Spoken, turn: int, duration_s: float) -> Spoken:
     return replace(once, frames=frames, duration_s=duration_s)
 
 
-def _speak(plan: MouthPlan, codec: OpusSettings, duration_s: float, train: MarkerTrain) -> Spoken:
+def _speak(plan: MouthPlan, codec: OpusSettings, duration_s: float, train: MarkerTrain, shelf: Shelf | None) -> Spoken:
     """Encode it, packet by packet. DTX: the first packet that says "nothing to hear" goes, those after it do not.
 
     Source: libwebrtc ``modules/audio_coding/codecs/opus/opus_interface.cc``.
@@ -153,8 +167,9 @@ def _speak(plan: MouthPlan, codec: OpusSettings, duration_s: float, train: Marke
     frames, opening, heads = Payloads(), list[bytes](), bytearray()
     most = round(_SELF_CHECK_S / codec.ptime_s)
     quiet = False
-    for payload in encoded(mouth.pieces(duration_s), codec):
+    for payload in kept_or_encoded(mouth, codec, duration_s, shelf):
         nothing = is_dtx(payload)
+        # The first packet of silence is sent, so that the receiver knows; the rest of them are not.
         frames.append(None if nothing and quiet else payload)
         quiet = nothing
         heads += payload[:1]

@@ -52,6 +52,7 @@ def spoken_spells(said: Said, whole_s: float) -> list[tuple[float, float]]:
         return []
     at_s, end_s = said.started_s, said.started_s + said.lasted_s(whole_s)
     spells: list[tuple[float, float]] = []
+    # The end of the speech is one more gap, without an end: what lies between two gaps is a spell.
     for gap_s, over_s in (*sorted(said.gaps_s), (end_s, math.inf)):
         until_s = min(gap_s, end_s)
         if until_s - at_s > _HAIR_S:
@@ -74,6 +75,8 @@ def heard_spells(
     for begun_s, ended_s in spells:
         first = origin + round((begun_s - origin_s) * RTP_CLOCK_HZ)
         last = origin + round((ended_s - origin_s) * RTP_CLOCK_HZ)
+        # Blocks that reach into the spell by as little as a sample; their parts outside are taken off again
+        # below.
         held = np.flatnonzero(sound & (playback.stamps > first - BLOCK_SAMPLES) & (playback.stamps < last))
         if not len(held):
             continue
@@ -116,9 +119,11 @@ def _gaps(concealed: npt.NDArray[np.uint16], at_s: float, period_s: float) -> It
 
     ``concealed`` are the samples of each block that were made up, shape (blocks,).
     """
+    # False at both ends, so that every run has two edges.
     made_up = np.concatenate(([False], concealed > 0, [False]))
     edges = np.flatnonzero(made_up[1:] != made_up[:-1])
     for begin, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+        # The samples that were made up, not the blocks: at both ends a block may be made up in part.
         lasted_s = int(concealed[begin:end].sum()) / BLOCK_SAMPLES * period_s
         if lasted_s >= LEAST_GAP_S - _HAIR_S:
             # Where a block is made up in part, the sound ended in it, or began again: the run is as long as it was.

@@ -142,6 +142,7 @@ class Turns:
     def talk_over(self) -> list[tuple[float, float]]:
         """When both spoke: the agent, and the user in a turn."""
         said = [(line.begin_s, line.end_s) for line in self.lines if line.kind in TURNS]
+        # Overlaps of intervals: the later beginning to the sooner end, where that is no nonsense.
         both = [
             (max(begin_s, each.begin_s), min(end_s, each.end_s))
             for begin_s, end_s in said
@@ -162,6 +163,7 @@ def _stopped(line: LineHeard) -> bool:
 
 def _foreseen(stages: Mapping[str, float] | None) -> bool:
     """Return whether an answer left before the end of the turn had come to whoever answers (rule 2)."""
+    # Negative: what is heard as the answer left before the last sample it would answer had come.
     return stages is not None and stages.get("agent", stages.get("network_and_agent", 0.0)) < 0.0
 
 
@@ -179,6 +181,7 @@ class Heard(NamedTuple):
         """Return the (unwrapped) RTP time of a sample, or of the first after it that has one within half a second."""
         stamps = self.playback.stamps
         block = sample // BLOCK_SAMPLES
+        # 50 blocks are the half second: concealment leaves blocks without a stamp, and seldom for longer.
         for place in range(block, min(block + 50, len(stamps))):
             if stamps[place] != NO_SOUND:
                 return int(stamps[place]) + (sample % BLOCK_SAMPLES if place == block else 0)
@@ -228,6 +231,8 @@ def _speeches(heard: Heard, down: Passage, device_s: float, spans: Spans) -> lis
             begin_s=heard.at_s(span.begin) + device_s,
             end_s=heard.at_s(span.end) + device_s,
             first=(first := _nearest(down, heard.stamp(span.begin), [each.begin for each in came])),
+            # Beginnings are matched with beginnings, ends with ends: an edge heard is that edge in what came,
+            # moved by playout.
             last=_nearest(down, heard.stamp(span.end - 1), [each.end - 1 for each in came]),
             concealed=down.lost_before(first),
         )
@@ -276,8 +281,10 @@ class _Judge:
         """Return what became of a line that was said; the next turn began at ``until_s``."""
         last = line.begin + line.meant_samples - 1 if line.end is None else line.end - 1
         begin_s, end_s = self._spoken_s(line.begin), self._spoken_s(last)
+        # Strictly inside: who begins in the very moment the agent does interrupts nobody.
         into = next((each for each in self._speeches if each.begin_s < begin_s < each.end_s), None)
         is_turn = line.kind in TURNS
+        # Up to the next turn. Backchannels in between take no answer away: they want none.
         after = [each for each in self._speeches if end_s <= each.begin_s < until_s] if is_turn else []
         stages = [self._stages(last, end_s, each.first, each.begin_s) for each in after]
         # Rule 2: what left before the turn's end had come is no answer, though it is heard after it.
@@ -311,6 +318,8 @@ class _Judge:
         left_s, came_s = self._leaving.left_s(stamp), self._down.came_s(position)
         if left_s is None or came_s is None:
             return None
+        # Instants in the order of the way; each stage is the step to the next, so they sum to the delay
+        # exactly, and one may be negative where something overtook (rule 2).
         instants: list[tuple[str, float]] = [("capture", spoken_s + self._devices.capture_s), ("packing", left_s)]
         reached_s = None if self._up is None else self._up.came_s(self._up.position(stamp))
         answered = self._down.stamp(position)

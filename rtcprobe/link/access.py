@@ -47,9 +47,11 @@ def _lte(core_ms: float, drx_ms: float) -> Delay:
 
     As 1,000 equally likely values: every combination of 20 waits, 100 ranks of errors and 10 jitters, thinned.
     """
+    # Midpoints of equal shares, so that the mean of 20 values is that of the whole distribution.
     waits = (np.arange(20) + 0.5) / 20 * drx_ms
     errors = np.array([0.0] * 90 + [8.0] * 9 + [16.0])  # geometric with ratio 0.1, its tail beyond two kept at two
     jitters = (np.arange(10) + 0.5) / 10 * 6 - 3
+    # All 20,000 combinations, for the three are independent; every twentieth of them sorted is a quantile.
     delays_ms = np.sort(core_ms + (waits[:, None, None] + errors[:, None] + jitters).ravel())
     return Delay(samples_s=tuple(round(delay_ms / 1e3, 6) for delay_ms in delays_ms[10::20].tolist()))
 
@@ -74,6 +76,7 @@ _4G_ASSUMED: Final = (
     "core delay, loss and its bursts, rates and queues",
 )
 
+# Both ways wait alike for the radio; what each loses and carries is assumed (``_4G_ASSUMED``).
 _4G_GOOD: Final = _4g(
     20,
     15,
@@ -90,6 +93,8 @@ _4G_EDGE: Final = _4g(
 
 def _satellite(rate: str) -> LinkSpec:
     # Terminals change satellites everywhere in the same second: a call comes upon the round anywhere, both ends alike.
+    # The round begins within the spike at the start of a cycle: 140 ms of it, calm, and 75 ms at the end (15
+    # - 0.075 s).
     calm, spike = {"delay": "25ms", "loss": "0.3%"}, {"delay": "60ms", "loss": "20%"}
     link = parse_link(
         {

@@ -25,6 +25,8 @@ def rates_ahead(spec: LinkSpec, start_s: float) -> Ahead | None:
     """Return what tells the next change of rate of a link that began at ``start_s``; None when there is none."""
     if all(phase.rate == spec.rate for phase in spec.phases):
         return None
+    # In seconds of the round, from the phase as written on; ``round_s`` is where the round began that holds
+    # ``now_s``.
     times_s = [0.0, *(change.at_s for change in spec.schedule)]
     rates = [phase.rate for phase in spec.phases]
 
@@ -39,6 +41,7 @@ def rates_ahead(spec: LinkSpec, start_s: float) -> Ahead | None:
             at_s, rate = start_s + round_s + times_s[place], rates[place]
         elif spec.repeat_s is not None:
             at_s, rate = start_s + round_s + spec.repeat_s, rates[0]
+            # The quotient was rounded up to a round that has not begun: the change meant is the one after.
             if at_s <= now_s:
                 at_s += spec.repeat_s
         else:

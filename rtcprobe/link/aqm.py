@@ -172,6 +172,8 @@ class _CoDel:
         self._target_s = asked.target_s
         self._interval_s = asked.interval_s
         self._above_s: float | None = None
+        # State between two drops: dropping or not, when the next is due, how many there were, and how many
+        # there had been when this spell began, which says where a next spell goes on.
         self._dropping = False
         self._due_s = -math.inf
         self._owed = False
@@ -202,6 +204,7 @@ class _CoDel:
         if not too_long:
             return False
         # Too long again soon after: go on nearly where it stopped (RFC 8289 §5, as Linux does it).
+        # "Soon" is 16 intervals in the RFC's pseudocode, as in Linux.
         since = self._count - self._last_count
         self._count = since if since > 1 and now_s - self._due_s < 16 * self._interval_s else 1
         self._last_count = self._count
@@ -210,6 +213,8 @@ class _CoDel:
         return True
 
     def _too_long(self, turn: Turn) -> bool:
+        # Once below the target is enough: CoDel asks whether a standing queue stays, not how long it is at
+        # its worst.
         if turn.taken_s - turn.offered_s < max(self._target_s, turn.largest_s):
             self._above_s = None
             return False
@@ -220,6 +225,8 @@ class _CoDel:
         return turn.taken_s >= self._above_s
 
 
+# Linear in seconds: 15 ms over the target add 0.0024 to p at each update, a queue that grows by 1 ms from one
+# update to the next 0.0032; the second is what damps it.
 _UPDATE_S: Final = 0.016
 _ALPHA: Final = 0.16
 _BETA: Final = 3.2
@@ -248,6 +255,8 @@ class _Pi2:
 
     def _update(self, now_s: float, free_s: float, target_s: float) -> None:
         """Make every update due by ``now_s``; nobody has come since the last, so the wait only ran out."""
+        # Updates are on a grid of 16 ms that begins with the first packet, as a timer that is started with
+        # the queue.
         if self._updated_s is None:
             self._updated_s = now_s
         due = int((now_s - self._updated_s) / _UPDATE_S)
@@ -273,7 +282,10 @@ class _EcnRamp:
         self._uniforms = uniforms(rng)
 
     def judge(self, turn: Turn) -> Verdict:
+        # Who does not ask for L4S passes unseen: the ramp has no drop to offer instead.
         if turn.ecn != "ect1":
             return "pass"
+        # Below the target negative, beyond the maximum above 1: neither needs a bound, for the number lies in
+        # 0..1. It is drawn in any case, so that who comes after meets the same numbers.
         share = (turn.taken_s - turn.offered_s - self._target_s) / self._over_s
         return "mark" if next(self._uniforms) < share else "pass"

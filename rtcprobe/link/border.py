@@ -54,11 +54,13 @@ USUAL_BORDER: Final[Border] = "busy"
 _RATE: Final = Rate(bps=1e6)
 """What 79 % of the pairs fell under: the upper end of it."""
 
+# Assumed, as deep as the access presets' modems: the paper has the rate, not the queue before it.
 _LIMIT: Final = Limit(wait_s=0.2)
 
 
 def enters_mainland(source: str, destination: str) -> bool:
     """Return whether packets between these regions, this way, come into mainland China from abroad."""
+    # One way alone: on the way out the study found no such loss (Source above).
     return destination in MAINLAND and source not in MAINLAND
 
 
@@ -76,6 +78,7 @@ def told_of_border(border: Border) -> str:
 
 def border_warnings(pairs: Iterable[tuple[str, str]], border: Border | None, *, private: bool) -> tuple[str, ...]:
     """Return what a reader should know of paths between ``pairs`` of regions; None: nobody said how busy it is."""
+    # Both ways are meant: who talks across the border has one way that enters.
     between = [frozenset(pair) for pair in pairs]
     crossing = any(pair & MAINLAND and pair - MAINLAND for pair in between)
     if not crossing or private:

@@ -52,6 +52,8 @@ class Bottleneck:
         self._rate: Rate | CapacityTrace | None = None
         self._bucket: TokenBucket | None = None
         self._aqm: Controller | None = None
+        # Of all packets so far, with those of the cross traffic: an AQM's target may not be less than it
+        # takes to send.
         self._largest_bytes = 0
         self._limit = DEFAULT_LIMIT
         self._waiting: deque[tuple[float, int]] = deque()  # (departure, bytes), those yet to leave
@@ -64,12 +66,14 @@ class Bottleneck:
         self, rate: Rate | CapacityTrace | None, limit: Limit | None, ahead: Ahead | None = None, now_s: float = 0.0
     ) -> None:
         """Set what holds for packets offered from ``now_s`` on; ``ahead`` tells the rates that will follow."""
+        # A new line takes over what waits: it is busy until the old one would have been done with all of it.
         if isinstance(rate, CapacityTrace):
             self._line = _Opportunities(rate, self._start_s, self._busy_until_s, self._held)
         else:
             self._line = _Line(rate, ahead, now_s)
         if not isinstance(rate, Rate) or not rate.bucket_bytes:
             self._bucket = None
+        # The same bucket goes on as full as it is: only another rate or depth begins with a full one.
         elif rate != self._rate:
             self._bucket = TokenBucket(rate.bps, rate.bucket_bytes)
         self._rate = rate
@@ -117,6 +121,7 @@ class Bottleneck:
         if start > busy:
             self._idle.append((busy, start))
         self._busy_until_s = finish
+        # On a line that sends in no time nothing waits, and a queue of nothing is not remembered.
         if finish > now_s:
             waiting.append((finish, size_bytes))
             self._waiting_bytes += size_bytes
@@ -132,6 +137,7 @@ class Bottleneck:
             free_s = max(free_s, self._bucket.ready_s(self._length_bytes(size_bytes), free_s))
         verdict = aqm.judge(Turn(now_s, taken_s, free_s, largest_s, ecn))
         self.marked = verdict == "mark"
+        # It takes room in the queue until its turn, though none of the line's time.
         if verdict == "drop" and aqm.waits and taken_s > now_s:
             self._waiting.append((taken_s, size_bytes))
             self._waiting_bytes += size_bytes
@@ -143,6 +149,8 @@ class Bottleneck:
     def _full(self, size_bytes: int, wait_s: float) -> bool:
         limit = self._limit
         # What is being sent counts (rule 1): it stands in ``waiting`` until it has left.
+        # Exactly one of the three is given (``Limit``); by time a packet is refused that would wait longer,
+        # by bytes one that would not fit whole.
         if limit.packets is not None:
             return len(self._waiting) >= limit.packets
         if limit.size_bytes is not None:
@@ -166,6 +174,7 @@ class Bottleneck:
             return None
         for index, (begun, ended) in enumerate(self._idle):
             start = max(begun, now_s)
+            # Stretches are sealed by both ends: a latecomer may shorten one, never lengthen it.
             if start >= ended:
                 continue
             start = self._held(start)
@@ -217,6 +226,7 @@ class _Line:
             return self._across(start_s, size_bytes)
         if self._rate is None:
             return start_s
+        # Kept by size because it is asked with every packet and takes a division and, with cells, a rounding.
         seconds = self._known.get(size_bytes)
         if seconds is None:
             seconds = self._known[size_bytes] = self._rate.seconds(size_bytes)
@@ -279,6 +289,8 @@ class _Opportunities:
 
     def finish(self, start_s: float, size_bytes: int, offered_s: float) -> float:
         instant_s = self.taken_s(start_s, offered_s)
+        # Over as many instants as it takes: it has left with the last of them, whose rest the next packet may
+        # share.
         while size_bytes > self._left_bytes:
             size_bytes -= self._left_bytes
             instant_s = self._advance()
@@ -291,6 +303,8 @@ class _Opportunities:
 
     def _advance(self) -> float:
         self._left_bytes = OPPORTUNITY_BYTES
+        # Handovers that come back with the trace's own period may cover every instant of it; nothing would
+        # ever leave.
         for _ in range(_PATIENCE):
             self._next += 1
             instant_s = self._instant_s()

@@ -73,6 +73,8 @@ class Policer:
         place = len(passed)
         while place and passed[place - 1][0] > now_s:
             place -= 1
+        # It is then judged as one that comes now: later than it came, so it never finds tokens that were not
+        # there.
         if not place and len(passed) == _HINDSIGHT:  # what was in the bucket then is forgotten
             now_s, place = passed[-1][0], len(passed)
         at_s, _, tokens = passed[place - 1] if place else (-math.inf, 0, self._most)

@@ -71,6 +71,7 @@ MOST_PACKETS_PER_S: Final = 1e4
 MOST_FLOWS: Final = 20
 """Whoever is next is looked for among all of them, at every packet and every look of each."""
 
+# Of a round trip, a pulse, a mean while: longer ones would fall into few calls, and say nothing of any.
 _LONGEST_S: Final = 60.0
 
 _FETCHING: Final = 0.2
@@ -128,6 +129,7 @@ class Pulses:
         _need_peak(self.peak_bps)
         if not TICK_S <= self.for_s <= _LONGEST_S:
             raise BadInputError(f"for {format_duration(self.for_s)} is impossible", "give 1ms to 60s")
+        # A pause of a tick at least, or the pulses would be one.
         if not self.for_s + TICK_S <= self.every_s <= 2 * _LONGEST_S:
             raise BadInputError(
                 f"every {format_duration(self.every_s)} is no longer than for {format_duration(self.for_s)}",
@@ -165,6 +167,7 @@ class Tcp:
 
     def packets_per_s(self, line_bps: float) -> float:
         """Return the most packets a second it could send into a line of that speed."""
+        # The line or the window, whichever ends first: a bound, for slow start and losses keep it below.
         return min(line_bps / 8, self.window_bytes / self.rtt_s) / TCP_BYTES
 
     def flow(self, rng: np.random.Generator, begin_s: float) -> Flow:
@@ -197,6 +200,7 @@ class Web:
 
     def flow(self, rng: np.random.Generator, begin_s: float) -> Flow:
         """Return the flow, to begin at ``begin_s``."""
+        # Drawn from the flow's own generator first: whether it fetches moves no other flow.
         fetches = rng.random() < _FETCHING
         return Visitor(self.rtt_s, self.idle_s, rng, begin_s, fetches=fetches)
 
@@ -228,9 +232,12 @@ class Crossing:
 
     def advance(self, now_s: float) -> None:
         """Let the flows send everything up to ``now_s``."""
+        # Rule 2; without a silence ``until_s`` lies before now, and nobody moves.
         self.stand_still(now_s - REMEMBERED_S)
         queue = self._queue
         while True:
+            # Of equal instants the first in the list: ``min`` keeps the earliest, so that order is the
+            # scenario's, not chance.
             flow = min(self.flows, key=_next_s)
             if flow.next_s > now_s:
                 break

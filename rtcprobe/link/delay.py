@@ -99,6 +99,8 @@ class Delay:
         if not 0 <= self.correlation < 1:
             raise BadInputError(f"correlation {format_ratio(self.correlation)} is impossible", "give 0% to under 100%")
         if self.samples_s and self.jitter_s:
+            # A jitter on top of recorded samples would widen what was recorded; who wants that adds
+            # ``delay``.
             raise BadInputError("delay samples and jitter are both given", "the samples are the jitter: leave one out")
         if any(not 0 <= sample <= LONGEST_S for sample in self.samples_s):
             worst = next(sample for sample in self.samples_s if not 0 <= sample <= LONGEST_S)
@@ -128,6 +130,7 @@ class Delay:
         # So that z stays standard normal whatever the correlation is: rule 1.
         rho, fresh = self.correlation, math.sqrt(1 - self.correlation**2)
         z: float | None = None
+        # The chain's last value is carried from block to block, so the sizes of blocks show in nothing.
         for size in block_sizes():
             normal = rng.standard_normal(size)
             if rho:
@@ -140,6 +143,8 @@ class Delay:
 
     def _of_normal(self, z: Floats) -> Floats:
         if self.samples_s:
+            # Sorted samples at evenly spaced ranks: the first is the quantile 0, the last the quantile 1,
+            # linear in between.
             return self.base_s + np.interp(ndtr(z), np.linspace(0, 1, len(self.samples_s)), self.samples_s)
         if self.jitter_s == 0:
             return np.full(z.shape, self.base_s)

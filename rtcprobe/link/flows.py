@@ -39,6 +39,8 @@ __all__ = [
     "packets_per_s",
 ]
 
+# A walk's mean step is downwards: it is idle a quarter of the time, and at a third of its peak in the mean (of
+# 200,000 steps). A window of 10 packets is RFC 6928's, of 2 the least that RFC 5681 lets a loss leave.
 TICK_S: Final = 0.001
 _LEAST_BYTES: Final = 200
 _MOST_BYTES: Final = 1500
@@ -51,6 +53,7 @@ LEAST_WINDOW: Final = 2
 _TIMEOUT_S: Final = 1.0
 """The constants of libwebrtc's cross traffic, but for ``_MOST_BYTES``, an Ethernet packet."""
 
+# The window is 20 times the largest file: who fetches is held by slow start alone.
 _FILE_BYTES, _NO_LIMIT_BYTES = (30e3, 50e3), 1_000_000
 """What a page is made of, RFC 8868 §5.1; and a window that such a file does not fill."""
 
@@ -212,6 +215,8 @@ class Download:
         packets: float = math.inf,
         crossed: Crossed | None = None,
     ) -> None:
+        # Two numbers for every download, whether the window ever gets as far as a sawtooth or not: a
+        # visitor's next file is drawn from the same place of its generator.
         into_trip, into_tooth = rng.random(2).tolist()
         self.crossed = crossed or Crossed()
         self._packets = packets
@@ -237,6 +242,8 @@ class Download:
         now_s = self.next_s
         held = len(self._arriving)
         in_flight = held + len(self._missing)
+        # One acknowledgement a step; ``next_s`` brings the flow back at once where another is due at the same
+        # instant.
         if self._arriving and self._arriving[0][0] <= now_s:
             _, number, sent_s = self._arriving.popleft()
             self._rtt_s = now_s - sent_s
@@ -253,6 +260,8 @@ class Download:
             left = in_flight // 2 if self._halved_s > -math.inf else int(self._place * max(held, in_flight // 2))
             self._halved_s = now_s
             self._threshold = self._window = float(max(left, LEAST_WINDOW))
+        # Rounded up: a window that grows by 1 / window sends the extra packet as soon as it has begun to be
+        # earned.
         room = math.ceil(self._window) - len(self._arriving) - len(self._missing)
         for _ in range(min(room, int(min(self._packets - self._number, room)))):
             self._send(queue, now_s)
@@ -269,6 +278,8 @@ class Download:
     def stand_still(self, for_s: float) -> None:
         """Move everything that is to come ``for_s`` into the future."""
         self.next_s += for_s
+        # All instants move, those of the past too, or the silence would count as round trip and time out what
+        # waits.
         self._halved_s += for_s
         self._arriving = deque((at_s + for_s, number, sent_s + for_s) for at_s, number, sent_s in self._arriving)
         self._missing = deque((number, sent_s + for_s) for number, sent_s in self._missing)
@@ -278,6 +289,8 @@ class Download:
         if left_s is None:
             self._missing.append((self._number, now_s))
         else:
+            # The way there and back without this queue comes after it: the sum is what an acknowledgement
+            # takes.
             self._arriving.append((left_s + self._asked_rtt_s, self._number, now_s))
         self._number += 1
 

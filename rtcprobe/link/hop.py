@@ -34,7 +34,7 @@ from rtcprobe.link.ahead import rates_ahead
 from rtcprobe.link.bottleneck import Bottleneck
 from rtcprobe.link.bucket import Policer
 from rtcprobe.link.cross import REMEMBERED_S, Crossing
-from rtcprobe.link.delay import LOST, DelayTrace
+from rtcprobe.link.delay import LOST, Delay, DelayTrace
 from rtcprobe.link.flows import Crossed
 from rtcprobe.link.keeper import Keeper
 from rtcprobe.link.loss import Bernoulli, BurstLoss, FourState, GilbertElliott
@@ -42,7 +42,7 @@ from rtcprobe.link.many import SILENCE_S, Floats, move_on, sealed
 from rtcprobe.link.requested import Requested
 from rtcprobe.link.slot import Slots
 from rtcprobe.link.spec import LinkSpec, Reorder
-from rtcprobe.link.streams import Children, uniforms
+from rtcprobe.link.streams import Children, Seed, uniforms
 
 __all__ = ["HEADER_BYTES", "Fate", "Link", "Path"]
 
@@ -76,6 +76,10 @@ _TRACE: Final = Fate((), "trace")
 _CROWDED: Final = Fate((), "slot")
 
 
+# What the class takes for granted. Clocks: all that is timed counts from ``_start_s``, which lies ``into_s``
+# before the call begins. Chains alone fade in a silence (rule 4): independent losses have nothing to forget,
+# and a recording counts packets, not seconds. Of repeated rounds that nobody used, those are gone through
+# that cross traffic remembers, and one more: what lies before shows in nothing.
 class Link:
     """One hop in one direction; equal ``spec``, ``seed`` and offers give equal fates.
 
@@ -83,7 +87,7 @@ class Link:
     ``spec.into_s``.
     """
 
-    def __init__(self, spec: LinkSpec, seed: np.random.SeedSequence, *, start_s: float = 0.0) -> None:
+    def __init__(self, spec: LinkSpec, seed: np.random.SeedSequence | Seed, *, start_s: float = 0.0) -> None:
         self.spec = spec
         self._outages = spec.outages
         start_s -= spec.into_s or 0.0
@@ -145,6 +149,7 @@ class Link:
                 arrival_s = self._keeper.place_last(left_s, released_s)
             elif self._keeps_order:
                 arrival_s = self._keeper.place(left_s, arrival_s)
+        # The usual packet is one copy, whole and unmarked, and makes no draw beyond those above.
         if twice or harm < self._corrupt or self._markable:
             return self._unusual(size_bytes, left_s, arrival_s, harm, twice=twice)
         return Fate((arrival_s,))
@@ -233,8 +238,8 @@ class Link:
         if before is None or spec.delay != before.delay:
             self._delays = spec.delay.draws(self._random["delay"])
             # A trace knows one delay a packet, so the copy comes with it.
-            recorded = isinstance(spec.delay, DelayTrace)
-            self._copy_delays = repeat(LOST) if recorded else spec.delay.draws(self._random["copy delay"])
+            delay = spec.delay
+            self._copy_delays = repeat(LOST) if isinstance(delay, DelayTrace) else _of_copies(delay, self._random)
         if before is None or spec.reorder != before.reorder:
             self._steps_out = _stepping_out(spec.reorder, self._random["reorder"]) if spec.reorder else repeat(False)
         if before is None or spec.duplicate != before.duplicate:
@@ -262,6 +267,8 @@ class Link:
         if before is None or spec.aqm != before.aqm:
             queue.manage(spec.aqm.controller(self._random["aqm"]) if spec.aqm else None)
         if before is None or spec.cross_traffic != before.cross_traffic:
+            # Flows of the link as it starts were there before it (rule 1 of ``cross.py``); a scheduled one
+            # begins then.
             begin_s = at_s - REMEMBERED_S if before is None else at_s
             asked = before.cross_traffic if before is not None else ()
             flows = [
@@ -328,10 +335,12 @@ def _onward(link: Link, size_bytes: int, fate: Fate) -> Fate:
     flips = fate.corrupt or (None,) * len(fate.arrivals_s)
     fates = [link.offer(size_bytes, arrival_s) for arrival_s in fate.arrivals_s]
     copies = [
+        # Flipped again by a later hop, one bit of the two is named: a packet is damaged or it is not.
         (arrival_s, new if new is not None else old)
         for old, onward in zip(flips, fates, strict=True)
         for arrival_s, new in zip(onward.arrivals_s, onward.corrupt or (None,) * len(onward.arrivals_s), strict=True)
     ]
+    # All copies were lost: the first one's cause stands for the packet.
     if not copies:
         return fates[0]
     copies.sort(key=lambda copy: copy[0])
@@ -352,6 +361,11 @@ def _changes(spec: LinkSpec, start_s: float) -> Iterator[tuple[float, LinkSpec]]
         yield round_s, spec
     while True:
         yield math.inf, spec
+
+
+def _of_copies(delay: Delay, random: Children) -> Iterator[float]:
+    """Yield the delays of copies; on a hop that makes none, as most are, no generator is made for them."""
+    yield from delay.draws(random["copy delay"])
 
 
 def _stepping_out(reorder: Reorder, rng: np.random.Generator) -> Iterator[bool]:

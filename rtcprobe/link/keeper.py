@@ -43,6 +43,8 @@ class Keeper:
         if len(entered_s) and entered_s[0] < self._last[0]:  # whoever sealed ahead of time stands behind them
             both = zip(entered_s.tolist(), wanted_s.tolist(), strict=True)
             return np.array([self.place(entered, wanted) for entered, wanted in both])
+        # Each no earlier than the latest before it: the running maximum is what ``place`` keeps, one packet
+        # at a time.
         arrival_s = np.maximum.accumulate(np.maximum(wanted_s, self._last[1]))
         if len(arrival_s):
             recent = zip(entered_s[-_HINDSIGHT:].tolist(), arrival_s[-_HINDSIGHT:].tolist(), strict=True)
@@ -57,8 +59,11 @@ class Keeper:
     def _place_among(self, entered_s: float, wanted_s: float) -> float:
         # An earlier hop let it be overtaken: it goes between those sealed before it, by the time it entered.
         place = bisect_right(self._recent, entered_s, key=lambda pair: pair[0])
+        # Between its neighbours: not before the one that entered earlier, not after the one that entered
+        # later. Of one that is older than all that is remembered only the latter is known.
         floor_s = self._recent[place - 1][1] if place else wanted_s
         arrival_s = min(max(wanted_s, floor_s), self._recent[place][1])
+        # A full list forgets its oldest; one older than that would be forgotten at once, and is not put in.
         if len(self._recent) < _HINDSIGHT or place:
             if len(self._recent) == _HINDSIGHT:
                 self._recent.popleft()

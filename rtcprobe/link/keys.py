@@ -10,6 +10,9 @@ from rtcprobe.errors import BadInputError, did_you_mean
 
 __all__ = ["CROSS_KEYS", "LINK_KEYS", "LOSS_ORDERS", "NESTED_KEYS", "need_known"]
 
+# What a reader is shown, three times over: the editor's schema has the whole value as a key's description, a
+# refusal what stands behind the first ": " as the example to write it like, and "there are ..." the keys in
+# this order.
 LINK_KEYS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "delay": "one-way delay: 80ms",
@@ -67,6 +70,7 @@ NESTED_KEYS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 )
 """The keys inside a key, or of each of its entries; in the order of a line where it takes them all."""
 
+# The default first: libwebrtc's order, then netem's.
 LOSS_ORDERS: Final = ("after-rate", "before-rate")
 
 CROSS_KEYS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(

@@ -26,6 +26,17 @@ from rtcprobe.units import format_rate, is_unit, parse_rate, parse_ratio
 
 __all__ = ["lower_line"]
 
+# The grammar of a line, words being what blanks part (``*`` any number, ``[ ]`` at will, ``/`` either):
+#   line    = *item *change ["repeat" TIME]
+#   change  = "at" TIME *item
+#   item    = "delay" TIME [TIME [SHARE]] / "loss" ["random"] SHARE / "loss" chain 1*SHARE
+#           / "rate" RATE [SIZE [SIZE [SIZE]]] / ("outage" / "handover") TIME TIME [TIME]
+#           / "police" RATE SIZE / "cross" flow / "slot" slot / KEY WORD
+#   chain   = "gemodel" / "state"
+#   flow    = "tcp" TIME [SIZE] / "web" TIME [TIME] / "pulses" [RATE [TIME [TIME]]] / "random-walk" [RATE]
+#   slot    = (TIME [TIME] / "distribution" WORD TIME TIME) *(("packets" COUNT) / ("bytes" SIZE))
+# A value ends where a word is a keyword again, so no value may be spelt as one; ``repeat`` may stand
+# anywhere.
 _WORDS: Final[dict[str, tuple[str, ...]]] = {
     "delay": ("delay", "jitter", "correlation"),
     "rate": ("rate", "overhead", "cell", "celloverhead"),
@@ -44,6 +55,8 @@ _KEYWORDS: Final = (
 )
 _ALIASES: Final = {"latency": "delay", "drop": "loss"}
 """Source: iproute2, ``tc/q_netem.c``."""
+# One thing under three names in tc-tbf(8); ``burst`` is ours as well, of losses, which is where they are
+# mistaken.
 _BUCKETS: Final = ("burst", "buffer", "maxburst")
 _TBF_SIZES: Final = {
     "": 1,
@@ -104,6 +117,8 @@ def lower_line(line: str) -> dict[str, Any]:
         if twice:
             raise BadInputError(f"{twice[0]} is given twice", "leave one out")
         into.update(taken)
+    # Lines copied from netem often carry ``limit 1000`` for its own sake; without a rate it would be refused
+    # here.
     phases = (written, *written.get("schedule", ()))
     if not any(each.keys() & {"rate", "capacity_trace", "handovers"} for each in phases) and _is_harmless(
         written.get("limit", "")
@@ -116,6 +131,8 @@ def _joined(words: Sequence[str]) -> list[str]:
     """Return words with units put to the numbers they were written apart from: ``0.5 %``."""
     joined: list[str] = []
     for word in words:
+        # Only to what is a bare number from its first character to its last: ``5ms`` keeps its unit, ``keep``
+        # is a word.
         if joined and is_unit(word) and joined[-1].lstrip("+-")[:1].isdecimal() and joined[-1][-1].isdecimal():
             joined[-1] += word
         else:
@@ -139,6 +156,8 @@ def _netem_words(words: list[str]) -> list[str]:
         )
     words = words[words.index("netem") + 1 :]
     for word in words:
+        # tc-netem(8) and tc(8): ``kbps`` is kilobytes a second, ``kbit`` kilobits. Read as ours it would be
+        # off by eight.
         if word.lower().endswith("bps") and word[:1].isdecimal():
             raise BadInputError(
                 f"tc reads the rate {word!r} as bytes",
@@ -154,6 +173,7 @@ def _need_no_shaper(words: Sequence[str]) -> None:
         BadInputError: it is one; says the line that does the same.
     """
     bucket = next((pair for pair in pairwise(words) if pair[0] in _BUCKETS), None)
+    # With a loss beside it ``burst`` is the mean burst; with ``netem`` tc itself would refuse the word.
     if bucket is None or "rate" not in words or "netem" in words or {"loss", "drop"} & set(words):
         return
     same = {"delay": "delay", "rate": "rate", bucket[0]: "bucket", "latency": "limit", "limit": "limit"}
@@ -192,6 +212,7 @@ def _take(keyword: str, words: list[str]) -> dict[str, Any]:
     if keyword in _NESTED:
         return {keyword: taken}
     if keyword == "rate":
+        # tc's overhead and cells are bare numbers of bytes; ours carry a unit, and get it here.
         taken |= {name: f"{taken[name]}B" for name in names[1:] if taken.get(name, "").lstrip("+-").isdigit()}
     return taken
 

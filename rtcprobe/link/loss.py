@@ -110,6 +110,7 @@ class BurstLoss:
         # Geometric runs of mean L end with 1/L at each packet; the other transition follows from the share p.
         stay = 1 - 1 / self.mean_burst
         start = self.ratio / ((1 - self.ratio) * self.mean_burst)
+        # The first number puts the chain into its stationary distribution (rule 1) and is no packet's.
         numbers = uniforms(rng)
         lost = next(numbers) < self.ratio
         for u in numbers:
@@ -200,6 +201,8 @@ class FourState:
         in_burst = self.p13 / self.p31 if self.p31 else 0.0
         held = in_burst * self.p32 / self.p23 if self.p32 else 0.0
         # Balance of flows, all states in units of state 1: p13 into the burst against p31 out of it, p32 against p23.
+        # State 4 is entered by p14 a packet of state 1 and left at once, so it holds p14 times as much as
+        # state 1.
         total = 1 + in_burst + held + self.p14
         return 1 / total, held / total, in_burst / total, self.p14 / total
 
@@ -222,6 +225,8 @@ class FourState:
         p13, p31, p32, p23, p14 = self.p13, self.p31 or 0.0, self.p32, self.p23, self.p14
         one, two, three, _ = self._stationary
         u = next(numbers)
+        # One number for where to begin, one a packet for where to go: two moves share it, side by side in
+        # 0..1.
         state = 1 if u < one else 2 if u < one + two else 3 if u < one + two + three else 4
         for u in numbers:
             yield state > 2
@@ -259,6 +264,7 @@ class LossTrace:
     @property
     def mean_burst(self) -> float | None:
         """Mean run of losses, the trace read as a ring."""
+        # As a ring, because the trace starts over: a run over the seam is one run.
         begins = sum(now and not before for before, now in zip(self.lost[-1:] + self.lost, self.lost, strict=False))
         return sum(self.lost) / begins if begins else None
 

@@ -26,6 +26,7 @@ Floats = npt.NDArray[np.float64]
 SILENCE_S: Final = 0.200
 """Longer than any packet spacing of a call (120 ms, RFC 6716 §3.2), no longer than any retransmission timer."""
 
+# How often a chain is taken to move on in a silence: as often as an audio call sends, 20 ms a packet.
 _STEP_S: Final = 0.020
 _MOST_STEPS: Final = 50
 """After a second of silence nothing is left of a burst of ten packets (0.9⁵⁰ = 0.5 %)."""
@@ -58,6 +59,8 @@ def sealed(
     """
     count = len(offer_s)
     gone = np.zeros(count, dtype=bool)
+    # A chain moves on where the one by one way would: between the same two packets, by the same number of
+    # steps.
     silences = [] if since_s is None else np.flatnonzero(np.diff(offer_s, prepend=since_s) > SILENCE_S).tolist()
     for begin, end in pairwise((0, *silences, count)):
         gone[begin:end] = np.fromiter(islice(lost, end - begin), bool, end - begin)

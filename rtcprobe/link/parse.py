@@ -61,6 +61,7 @@ _NEEDS: Final = {
 _MOST_DIGITS: Final = 15
 """Of a count; Python refuses to read a number of some thousands."""
 
+# What says when, not what: it stands beside the schedule, never in an entry of it.
 _TIMED: Final = frozenset({"outages", "handovers", "schedule", "repeat"})
 
 
@@ -83,8 +84,11 @@ def parse_link(link: str | Mapping[str, Any], *, folder: Path | None = None) -> 
         if not isinstance(entry, Mapping) or "at" not in entry:
             raise BadInputError(f"schedule entry {entry!r} has no at", "write it like {at: 10s, loss: 5%}")
         need_known("schedule key", entry, ("at", *(key for key in LINK_KEYS if key not in _TIMED)))
+        # An ``at`` alone is a line cut off, or a slip of indentation: what was meant to change then stands
+        # elsewhere.
         if len(entry) == 1:
             raise BadInputError(f"at {entry['at']} changes nothing", "write after it what changes then: rate 600kbit")
+        # Rule 3: from the entry before, not from the link as it began.
         steady = _changed(steady, {key: value for key, value in entry.items() if key != "at"})
         fields = _Steady(steady, folder).fields()
         if not fields["rate"]:
@@ -109,6 +113,8 @@ class _Steady:
         self._written = written
         self._folder = folder or Path()
         for row in _RIVALS:
+            # Of each way the key that stands first in the list of keys: sets have no order, and a refusal
+            # must not change.
             used = [min(ways & written.keys(), key=tuple(LINK_KEYS).index) for ways in row if ways & written.keys()]
             if len(used) > 1:
                 raise BadInputError(f"{used[0]} and {used[1]} are both given", "leave one out")
@@ -158,6 +164,8 @@ class _Steady:
             shares = _shares("gemodel", written["gemodel"], ("p",))
             return GilbertElliott(
                 p=shares["p"],
+                # tc's defaults (``q_netem.c``): r = 1 - p, so that with p alone losses are independent; all
+                # of the bad state is lost, nothing of the good one.
                 r=shares.get("r", 1 - shares["p"]),
                 h_loss=shares.get("1-h", 1),
                 k_loss=shares.get("1-k", 0),
@@ -169,6 +177,7 @@ class _Steady:
         ratio = _read(parse_ratio, written, "loss")
         if "burst" in written:
             return BurstLoss(ratio, _count("burst", written["burst"]))
+        # ``loss 0%`` is what a schedule writes for "no more": no model, and no draw.
         return Bernoulli(ratio) if ratio else None
 
     def _loss_before_rate(self) -> bool:
@@ -207,6 +216,7 @@ class _Steady:
         if "reorder" not in written:
             return None
         gap = _count("gap", written.get("gap", 1))
+        # Read as a float so that "5.0" of a calculation passes, and "2.5" is refused by its own sentence.
         if gap != int(gap):
             raise BadInputError(f"gap {gap:g} is impossible", "give whole packets")
         by_s = _read(parse_duration, written, "reorder_by", "0s")
@@ -287,6 +297,7 @@ def _slot(written: object) -> Slot:
             raise BadInputError(
                 f"slot max {format_duration(most_s)} is below min {format_duration(least_s)}", "give min, then max"
             )
+        # Uniform between the two, as netem draws it: a half-width around their mean.
         interval = Delay(base_s=(least_s + most_s) / 2, jitter_s=(most_s - least_s) / 2)
     packets = _count("slot packets", keys["packets"]) if "packets" in keys else None
     if packets is not None and packets != int(packets):
@@ -305,8 +316,10 @@ def _changed(steady: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, A
         named = [ways for ways in row if ways & entry.keys() - dropped]
         if named:
             dropped |= {key for ways in row if ways not in named for key in ways}
+    # A burst speaks of ``loss``: with it gone it would be refused as a leftover that nobody wrote.
     if dropped & {"loss"}:
         dropped |= {"burst"}
+    # Another AQM does not inherit the figures of the one before it, whose meaning differs.
     if "aqm" in entry:
         dropped |= {"aqm_target", "aqm_interval", "aqm_max"} - entry.keys()
     return {key: value for key, value in {**steady, **entry}.items() if key not in dropped}
@@ -321,9 +334,11 @@ def _read(parse: Callable[[object], _T], written: Mapping[str, Any], key: str, d
 
 
 def _limit(written: object) -> Limit:
+    # YAML and a calculation both make 50.0 of 50.
     if isinstance(written, float) and written.is_integer():
         written = int(written)
     text = str(written).strip().lower().removesuffix("packets").strip()
+    # ``limit = 1*15DIGIT [ "packets" ] / size / duration``: a bare number is packets, as tc has it.
     if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS:
         return Limit(packets=int(text))
     if text[:1].isdigit() and text.endswith("b"):

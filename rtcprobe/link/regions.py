@@ -55,6 +55,8 @@ class Backbone:
     warning: str | None = None
 
 
+# The mean radius; the ellipsoid would change a distance by half a per cent, an estimate by less than it is
+# rounded.
 _EARTH_RADIUS_KM: Final = 6371.0
 _FIBRE_KM_PER_S: Final = 200_000.0
 """Two thirds of the speed of light in vacuum, as in fibre of refractive index 1.5 (Bozkurt et al., PAM 2017)."""
@@ -74,6 +76,8 @@ _LARGEST_SPREAD: Final = 0.1
 _CORRELATION: Final = 0.9
 """Assumed: backbone queues change over many packets, not from one to the next."""
 
+# Degrees north and east to a hundredth, a kilometre: of the city, or of the town where the clouds' halls
+# stand (Ashburn, Boardman).
 _PLACES: Final = {
     "bangkok": ("Bangkok", 13.75, 100.50),
     "singapore": ("Singapore", 1.35, 103.82),
@@ -135,6 +139,8 @@ def distance_km(a: str, b: str) -> float:
     north, other_north = math.radians(first.latitude), math.radians(second.latitude)
     half_up = (other_north - north) / 2
     half_along = math.radians(second.longitude - first.longitude) / 2
+    # The haversine formula: unlike the law of cosines it keeps its digits where two places are near each
+    # other.
     chord = math.sin(half_up) ** 2 + math.cos(north) * math.cos(other_north) * math.sin(half_along) ** 2
     return 2 * _EARTH_RADIUS_KM * math.asin(math.sqrt(chord))
 
@@ -187,6 +193,7 @@ def _inflation(km: float) -> float:
 
 
 def _estimated_s(a: str, b: str) -> float:
+    # Rounded as the tables are, to 5 ms, and never to none.
     return max(0.005, round(light_bound_s(a, b) * _inflation(distance_km(a, b)) / 0.005) * 0.005)
 
 
@@ -194,6 +201,8 @@ def _one_way(rtt_s: float) -> Delay:
     """Return a delay of median ``rtt_s``/2 whose p90 lies half the round trip's spread above it."""
     shape = Delay(base_s=1.0, jitter_s=1.0, distribution="pareto")
     median, p90 = shape.quantile_s(0.5) - 1, shape.quantile_s(0.9) - 1
+    # Half of the round trip's spread each way is right where both ways swell together; independent as they
+    # are here, their sum spreads by some 0.7 of what was published: too little rather than too much.
     jitter_s = min(_RTT_SPREAD_S, _LARGEST_SPREAD * rtt_s) / 2 / (p90 - median)
     return Delay(
         base_s=round(rtt_s / 2 - jitter_s * median, 6),

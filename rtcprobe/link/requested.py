@@ -30,6 +30,8 @@ from rtcprobe.link.spec import LinkSpec
 
 __all__ = ["Requested"]
 
+# Of a hop's delay; a quantile of them is right to 1/1024 of the packets, which a call of some thousand
+# packets cannot tell.
 _VALUES: Final = 512
 _BINS: Final = 1 << 16
 """Of a sum's pairs, 262,144, some four each: enough that few of them are sorted, few enough to be counted at once."""
@@ -68,6 +70,8 @@ class Requested:
 
 @lru_cache(maxsize=64)  # the sum of two hops' delays sorts a quarter of a million values
 def _worked_out(specs: tuple[LinkSpec, ...]) -> Requested:
+    # Rule 2. Delay and loss have an average over a round; a rate, a share held back or damaged is told only
+    # where it is one and the same throughout.
     open_ended = {name for spec in specs if spec.repeat_s is None for name in _changing(spec)}
     varying = {name for spec in specs for name in _changing(spec)}
     loss, burst = _losses(specs)
@@ -143,6 +147,8 @@ def _values(spec: LinkSpec) -> npt.NDArray[np.float64]:
     ranks = (np.arange(_VALUES) + 0.5) / _VALUES
     values = np.concatenate([phase.delay.quantiles_s(ranks) for phase in spec.phases])
     weights = np.repeat(_shares(spec), _VALUES)
+    # Quantiles of a mixture: values of all phases by size, each weighing what its phase lasts, read at even
+    # ranks.
     order = np.argsort(values)
     up_to = (np.cumsum(weights[order]) - weights[order] / 2) / _VALUES
     return np.asarray(np.interp(ranks, up_to, values[order]))

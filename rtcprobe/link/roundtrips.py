@@ -91,6 +91,7 @@ _PINGS_MS: Final = """
 
 
 def _triangle(written: str) -> dict[frozenset[str], float]:
+    # Unordered pairs: a round trip is the same both ways. ``strict`` refuses a row that lacks a figure.
     table: dict[frozenset[str], float] = {}
     above: list[str] = []
     for row in written.strip().splitlines():

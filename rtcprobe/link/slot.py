@@ -79,6 +79,7 @@ class Slots:
     def release(self, due_s: float, size_bytes: int) -> float | None:
         """Return when a packet due at ``due_s`` leaves: with the first slot that has room; None if it finds none."""
         waiting = self._waiting
+        # By when they were released: whoever is due now finds those gone whose slot has opened.
         while waiting and waiting[0] <= due_s:
             waiting.popleft()
         if len(waiting) >= MOST_WAITING:
@@ -98,6 +99,7 @@ class Slots:
         return released_s
 
     def _next(self) -> None:
+        # A spread may draw next to nothing, again and again; the loop above would not come to ``due_s``.
         self._opens_s += max(SHORTEST_S, next(self._intervals))
         self._packets_left = self._packets
         self._bytes_left = self._bytes

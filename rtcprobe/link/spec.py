@@ -43,6 +43,7 @@ puts packets in a time-sorted queue, is "free"."""
 OPPORTUNITY_BYTES: Final = 1500
 """What one line of a mahimahi capacity trace delivers. Source: mahimahi(1), ``mm-link``."""
 
+# Below it a full packet would take longer than any timer of a call.
 LEAST_BPS: Final = 1e3
 MOST_BPS: Final = 1e12
 """Between them lies every line a call was ever made over; a lone packet takes 8 s on the slowest."""
@@ -77,6 +78,7 @@ class Rate:
             raise BadInputError(f"cell {self.cell_bytes}B is impossible", "give zero or more")
         if self.cell_overhead_bytes and not self.cell_bytes:
             raise BadInputError("celloverhead is given without cell", "give the cell size too")
+        # Overheads may be negative, as tc's may: they must leave something to send.
         if self.cell_bytes + self.cell_overhead_bytes <= 0 < self.cell_bytes:
             raise BadInputError(f"celloverhead {self.cell_overhead_bytes}B leaves nothing of the cell", "give less")
         if self.bucket_bytes:
@@ -86,6 +88,7 @@ class Rate:
         """Return what a packet of ``size_bytes`` measures on the line."""
         length = max(0, size_bytes + self.overhead_bytes)
         if self.cell_bytes:
+            # Whole cells, the last one filled up: ceil by the negative floor, exact for integers of any size.
             length = -(-length // self.cell_bytes) * (self.cell_bytes + self.cell_overhead_bytes)
         return length
 
@@ -145,9 +148,11 @@ class CapacityTrace:
 
 def _fillable_bps(rate: Rate | CapacityTrace) -> float:
     """Return what TCP could fill, in bits of its own packets: overhead may shorten them, a bucket lets them all go."""
+    # Nought where a negative overhead leaves nothing of a packet: then nothing bounds what TCP could send.
     seconds = rate.seconds(TCP_BYTES)
     line_bps = 8 * TCP_BYTES / seconds if seconds else math.inf
     if isinstance(rate, Rate) and rate.bucket_bytes:
+        # A full bucket goes at once: over what is remembered, so much more than the rate alone.
         line_bps *= 1 + 8 * rate.bucket_bytes / rate.bps / REMEMBERED_S
     return line_bps
 
@@ -227,6 +232,8 @@ class Interval:
             return None
         begun = self.at_s
         if self.every_s is not None:
+            # Stretches do not overlap their own next one (``every_s`` exceeds ``for_s``), so the last begun
+            # is the only candidate.
             begun += into // self.every_s * self.every_s
         end = begun + self.for_s
         return end if since_start_s < end else None
@@ -285,12 +292,17 @@ class LinkSpec:
         for name, value in (("duplicate", self.duplicate), ("corrupt", self.corrupt)):
             if not 0 <= value <= 1:
                 raise BadInputError(f"{name} {format_ratio(value)} is impossible", "give 0% to 100%")
+        # tc's reordering lets a packet skip the delay: where there is none, it skips nothing.
         if self.reorder and not self.reorder.by_s and self.delay.quantile_s(1) == 0:
             raise BadInputError("reorder without delay moves nothing", "give a delay to skip, or reorder_by")
         waits = bool(self.handovers) or any(phase.rate for phase in self.phases)
+        # What cannot have an effect is refused, or a slip of the pen would pass as a measurement of the link
+        # that was meant.
         if self.limit and not waits:
             raise BadInputError("limit without rate limits nothing", "give rate or capacity_trace, or leave limit out")
         for name, intervals in (("outages", self.outages), ("handovers", self.handovers)):
+            # Shares of time: where they fill it nothing is ever delivered, and what is held back waits for an
+            # end that does not come.
             if sum(i.for_s / i.every_s for i in intervals if i.every_s) >= 1:
                 raise BadInputError(f"{name} leave no time between them", "make them shorter or rarer")
         if self.slot and self.order == "free":
@@ -305,9 +317,11 @@ class LinkSpec:
 
     def rate_bps_at(self, at_s: float) -> float | None:
         """Return the rate in force ``at_s`` after the start of the link; None where none limits it."""
+        # On the link's own clock, which ran for so long before the call.
         at_s += self.into_s or 0.0
         if self.repeat_s:
             at_s %= self.repeat_s
+        # A change holds from its instant on: at that very instant it is in force.
         place = bisect_right([change.at_s for change in self.schedule], at_s)
         rate = self.phases[place].rate
         return rate.bps if rate else None
@@ -331,6 +345,8 @@ class LinkSpec:
                 f"cross_traffic has {len(self.cross_traffic)} flows, more than {MOST_FLOWS}",
                 "give fewer, with higher peaks",
             )
+        # Every packet of theirs is simulated: the bound is on CPU, by the most that each flow could send into
+        # this line.
         if self.rate and self.cross_traffic:
             packets = sum(flow.packets_per_s(_fillable_bps(self.rate)) for flow in self.cross_traffic)
             if packets > MOST_PACKETS_PER_S:

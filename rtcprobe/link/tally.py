@@ -26,6 +26,7 @@ from rtcprobe.link.hop import Fate
 __all__ = ["Achieved", "Counted", "Tally", "achieved"]
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +62,8 @@ class Tally:
     """End-to-end statistics of one direction."""
 
     def __init__(self) -> None:
+        # Flat arrays: an hour's call is 180,000 packets a way, and objects for each would take several times
+        # as much.
         self._offered_s = array("d")
         self._arrival_s = array("d")  # of the first copy; NaN when dropped
         self._bytes = array("I")
@@ -75,6 +78,7 @@ class Tally:
         self._offered_s.append(offer_s)
         self._bytes.append(size_bytes)
         self._arrival_s.append(arrivals_s[0] if arrivals_s else math.nan)
+        # The usual case, with nothing more to count: it is asked for every packet.
         if len(arrivals_s) == 1 and not fate.corrupt and not fate.marked:
             return
         if fate.dropped is not None:
@@ -83,11 +87,11 @@ class Tally:
         self._marked += fate.marked
         self._corrupted += fate.dropped == "corrupt" or any(bit is not None for bit in fate.corrupt)
 
-    def add_many(self, offer_s: Floats, sizes: Sequence[int], arrival_s: Floats, drops: Counter[str]) -> None:
+    def add_many(self, offer_s: Floats, sizes: Ints, arrival_s: Floats, drops: Counter[str]) -> None:
         """Count packets of which at most one whole copy came, NaN where none did; ``drops`` says why."""
         self._offered_s.frombytes(offer_s.tobytes())
         self._arrival_s.frombytes(arrival_s.tobytes())
-        self._bytes.extend(sizes)
+        self._bytes.frombytes(sizes.astype(np.uint32).tobytes())
         self._drops += drops
 
     def delays_s(self) -> npt.NDArray[np.float64]:
@@ -147,6 +151,8 @@ def achieved(tallies: Sequence[Tally]) -> Achieved:
     runs = np.concatenate([np.zeros(0, dtype=np.int64), *(_runs(~each.arrived) for each in calls)])
     offered, delivered = sum(len(each.offered_s) for each in calls), len(delays)
     drops = sum((each.drops for each in calls), Counter[str]())
+    # What the kernel dropped for its checksum did come, damaged: it counts among those that came and not as
+    # delivered.
     came = delivered + drops["corrupt"]
     return Achieved(
         offered=offered,
@@ -172,17 +178,21 @@ def achieved(tallies: Sequence[Tally]) -> Achieved:
 
 def _runs(lost: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
     """Return the lengths of the runs of True."""
+    # False on both sides, so that a run at either end has two edges.
     edges = np.diff(np.concatenate(([False], lost, [False])).astype(np.int8))
     return np.flatnonzero(edges == -1) - np.flatnonzero(edges == 1)
 
 
 def _quantile(delays: npt.NDArray[np.float64], q: float) -> float | None:
+    # Rule 2; the median is told of any number.
     beyond = len(delays) * min(q, 1 - q)
     return float(np.quantile(delays, q)) if beyond >= 1 - 1e-9 or (q == 0.5 and len(delays)) else None
 
 
 def _reordered(arrivals_s: npt.NDArray[np.float64]) -> int:
     """Count packets (in offered order) that arrive after one offered later."""
+    # Places in offered order, by arrival: one that is below an earlier one's maximum came after a packet
+    # offered later. Stable, for packets that arrive at one instant are not reordered.
     by_arrival = np.argsort(arrivals_s, kind="stable")
     return int((by_arrival < np.maximum.accumulate(by_arrival)).sum())
 

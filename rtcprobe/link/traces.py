@@ -43,6 +43,7 @@ def read_capacity_trace(path: Path) -> CapacityTrace:
         instant_ms = _number(place, word, "a time in ms")
         if instant_ms < 0:
             raise BadInputError(f"{place}: {word!r} is before the trace starts", "give zero or more ms")
+        # mm-link refuses such a file as well: instants must not fall.
         if instants_ms and instant_ms < instants_ms[-1]:
             raise BadInputError(f"{place}: {word!r} is earlier than the line before", "sort the times")
         instants_ms.append(instant_ms)
@@ -85,6 +86,7 @@ def read_loss_trace(path: Path) -> LossTrace:
     """
     lost: list[bool] = []
     for place, text in _lines(path):
+        # One digit a packet, however lines are broken.
         for digit in text.replace(" ", "").replace("\t", ""):
             if digit not in "01":
                 raise BadInputError(f"{place}: {digit!r} is not a fate", "give 0 (arrived) or 1 (lost)")
@@ -104,7 +106,9 @@ def _lines(path: Path) -> Iterator[tuple[str, str]]:
         raise BadInputError(f"trace {str(path)!r} cannot be read ({error.strerror})", "check the file") from None
     except UnicodeError:
         raise BadInputError(f"trace {str(path)!r} is not text", "give a text file, one value a line") from None
+    # Grammar of all four: ``file = *([value] ["#" text] newline)``, blanks around a value at will.
     for number, line in enumerate(text.splitlines(), start=1):
+        # Counted before it is skipped, so that a refusal names the line as an editor does.
         written = line.partition("#")[0].strip()
         if written:
             yield f"{path}, line {number}", written

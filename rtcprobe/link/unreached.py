@@ -27,6 +27,7 @@ class Unreached(NamedTuple):
 
 def unreached(spec: LinkSpec, lasts_s: float, spacing_s: float) -> Unreached | None:
     """Return the last thing of ``spec`` that a call of ``lasts_s``, a packet every ``spacing_s``, never reaches."""
+    # At its very end is too late as well: no packet is offered any more.
     late = [each for each in _moments(spec, spacing_s) if each.at_s >= lasts_s]
     return max(late, key=lambda each: each.at_s, default=None)
 

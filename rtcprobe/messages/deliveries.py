@@ -28,6 +28,7 @@ from rtcprobe.messages.recorded import CameMessages, Chunk, Delivered, Posted, S
 
 __all__ = ["Delivery", "Resent", "deliveries"]
 
+# TSNs have 32 bits, and begin anywhere (RFC 9260 §3.3.1).
 _CYCLE: Final = 2**32
 _NOTHING: Final = 1e-6
 """Instants no further apart are one: virtual time counts nanoseconds."""
@@ -82,6 +83,8 @@ class _Trace:
     def __init__(self, said: SaidMessages, came: CameMessages) -> None:
         self._said = said
         self._delivered = _first_delivered(came.delivered)
+        # A hop is from one end's departures to the next end's arrivals: the
+        # writer's, then each server's, then the reader's.
         left = [(said.left, said.abandoned), *((each.left, each.abandoned) for each in came.via)]
         ends = [*((each.chunks, each.delivered) for each in came.via), (came.chunks, came.delivered)]
         self._hops = [
@@ -174,14 +177,18 @@ class _Hop:
         """Return when a message that was there ``from_s`` was handed over (None: never), and where its time went."""
         delivered = self._delivered.get(number)
         if delivered is None:
+            # A message that was sent and never came holds up all behind it; one that was never sent holds up nobody.
             self._earlier_s = math.inf if posted else self._earlier_s
             return None, _Parts()
         sent, there = self._sent.get(number, ()), self._arrived.get(number, ())
+        # Asked in the order of numbers: so this is the message before, whichever came first.
         earlier_s, self._earlier_s = self._earlier_s, delivered.at_s
         if not sent or not there or any(tsn not in self._at_s for tsn in there):
             # Pieces say nothing of it: all of its delay is the network's.
             return delivered.at_s, _Parts(network_s=delivered.at_s - from_s)
         whole_s, began_s, again_s = self._way(sent, there)
+        # Nothing kept it: what lies between whole and delivered is the
+        # receiver's own work, and goes to the network (rule 3).
         if not self._ordered or earlier_s <= whole_s + _NOTHING:
             whole_s = delivered.at_s
         parts = _Parts(began_s - from_s, again_s - began_s, whole_s - again_s, delivered.at_s - whole_s)
@@ -191,6 +198,8 @@ class _Hop:
         """Return when a message was whole, when what made it so left first, and when the copy left that came."""
         last = max(there, key=lambda tsn: self._at_s[tsn])
         whole_s = self._at_s[last]
+        # Between numbers of two associations nothing can be matched: only when
+        # the last piece left is known, and when it came.
         if self._blind:
             began_s = max(self._left[tsn][0].at_s for tsn in sent)
             return whole_s, began_s, began_s
@@ -229,6 +238,8 @@ def _pieces(chunks: Iterable[Chunk]) -> dict[int, Sequence[int]]:
         if not chunk.begins or chunk.number is None:
             continue
         pieces = [tsn]
+        # Fragments of one message have TSNs in sequence (RFC 9260 §6.9): where
+        # one is unknown, nothing is said of the message.
         while not known[pieces[-1]].ends and (pieces[-1] + 1) % _CYCLE in known:
             pieces.append((pieces[-1] + 1) % _CYCLE)
         if known[pieces[-1]].ends:

@@ -46,14 +46,15 @@ WEIGHTS: Final[Mapping[Priority, float]] = {"very-low": 0.5, "low": 1.0, "medium
 """The share of a stream to those of the others (RFC 8835 §4.1)."""
 
 PRIORITIES: Final[Mapping[Priority, int]] = {"very-low": 128, "low": 256, "medium": 512, "high": 1024}
-"""What a channel is announced with (RFC 8832 §6.4)."""
+"""What a channel is announced with (RFC 8831 §6.4)."""
 
 SMALLEST_BYTES: Final = HEADER_BYTES
 LARGEST_BYTES: Final = 262_144
 """What aiortc says that it takes (``a=max-message-size``, RFC 8841 §6); Chromium says the same."""
 
+# A message each millisecond: every one of them is kept, with each of its pieces.
 MOST_HZ: Final = 1_000.0
-MOST_IN_A_CALL: Final = 100_000
+MOST_IN_A_CALL: Final = 100_000  # of one party: a rate of 1,000 a second for 100 s
 MOST_BYTES_IN_A_CALL: Final = 20_000_000
 """More than one party says in a call of ours; what a channel cannot send at once waits in it whole."""
 _MOST_RETRANSMITS: Final = 65_535
@@ -101,6 +102,7 @@ class MessagePlan:
                 raise BadInputError(
                     f"size {size_bytes}B is impossible", f"give {SMALLEST_BYTES}B to {LARGEST_BYTES // 1024}KiB"
                 )
+        # An OPEN has one word for either, and its type says which it is (RFC 8832 §5.1).
         if self.max_retransmits is not None and self.max_lifetime_s is not None:
             raise BadInputError(
                 f"max_retransmits {self.max_retransmits} and max_lifetime {format_duration(self.max_lifetime_s)} "
@@ -140,6 +142,7 @@ class MessagePlan:
         expected = lasts_s * self.rate_hz
         if self.spread == "even":
             first = float(chance.random())
+            # One more than are expected, for the first may be due at once; what lies beyond the end is cut below.
             instants = (first + np.arange(int(expected) + 1)) / self.rate_hz
         else:
             # Ten standard deviations more than are expected: all that a Poisson process can have in that time.
@@ -186,6 +189,7 @@ def parse_due(text: object) -> Due:
         BadInputError: it cannot be read, or is before the call.
     """
     words = text.split() if isinstance(text, str) else []
+    # A size before it and an instant behind: both may be of two words ("200 B at 1.5 s").
     if "at" not in words[1:-1]:
         raise BadInputError(f"message {text!r} cannot be read", "write it like 200B at 1.5s")
     try:

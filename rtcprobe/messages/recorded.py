@@ -42,6 +42,7 @@ class Chunk(NamedTuple):
     ends: bool
     number: int | None
     why: Why = ""
+    # Of the association, not a number of ours: even or odd by who opened it (RFC 8832 §6).
     stream: int = 0
 
 

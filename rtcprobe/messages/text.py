@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 __all__ = ["HEADER_BYTES", "MOST_MESSAGES", "OF_ONE", "Read", "number_in", "read_message", "write_message"]
 
+# The letter, 7 digits of the number, 8 of the check.
 HEADER_BYTES: Final = 16
 MOST_MESSAGES: Final = 16**7
 """Seven hexadecimal digits tell so many apart."""
@@ -53,6 +54,7 @@ def read_message(data: object) -> Read:
         size_bytes = len(data.encode("utf-8", errors="replace"))
     else:
         return Read(None, 0, "malformed")
+    # Wherever it was cut, a message of ours begins with its header: without it there is no number to blame.
     header = _HEADER.match(data)
     if header is None:
         return Read(None, size_bytes, "malformed")
@@ -68,4 +70,5 @@ def number_in(piece: bytes) -> int | None:
 
 
 def _check(number: int, filler: str) -> int:
+    # Of the number as well: a digit that was damaged must not make a message another one.
     return zlib.crc32(f"{number:07x}{filler}".encode("utf-8", errors="replace"))

@@ -19,6 +19,7 @@ class Agenda:
 
     def at(self, at_s: float, what: Callable[[], object]) -> None:
         """Do ``what`` at ``at_s``."""
+        # The number between them keeps equal instants in the order they were noted, and functions from being compared.
         heappush(self._coming, (at_s, next(self._order), what))
 
     def until(self, end_s: Callable[[], float]) -> None:

@@ -28,7 +28,7 @@ __all__ = ["OPUS_PAYLOAD_TYPE", "RED_PAYLOAD_TYPE", "Modelled", "Plan", "Voice",
 
 Route = tuple[str, str]
 
-OPUS_PAYLOAD_TYPE: Final = 96
+OPUS_PAYLOAD_TYPE: Final = 96  # aiortc's first dynamic number
 RED_PAYLOAD_TYPE: Final = 63
 """What our own peers agree on."""
 
@@ -89,6 +89,8 @@ def place(plan: Plan, seed: np.random.SeedSequence, chance: np.random.SeedSequen
         seed: of links and mouths, spent as the loopback call spends its own.
         chance: of what the stack draws by itself: first numbers, and when reports leave.
     """
+    # As ``targets.emulated.world`` spends them (rule 1 of this room): mouths have the same phases, links the same
+    # seeds.
     network_seed, phase_seed = seed.spawn(2)
     parties = list(plan.voices)
     order = _routes(parties)
@@ -96,8 +98,10 @@ def place(plan: Plan, seed: np.random.SeedSequence, chance: np.random.SeedSequen
     phases = np.random.Generator(np.random.PCG64(phase_seed)).random(len(parties)).tolist()
     phase_of = dict(zip(parties, phases, strict=True))
     met = [two for two in combinations(parties, 2) if plan.heard(*two) or plan.heard(*two[::-1])]
+    # Two for each who meet, by pair: what one connection draws does not depend on how many there are.
     children = iter(chance.spawn(2 * len(met)))
     pairs = [_Pair.of(plan, *two, seeds, phase_of, next(children), next(children)) for two in met]
+    # All pairs shake hands before anybody asks whether one failed: their packets are in the links in any case.
     failed = [why for why in [pair.shake() for pair in pairs] if why is not None]
     if not failed:
         _talk(pairs, patient=plan.protection.nack)
@@ -121,6 +125,7 @@ def _routes(parties: Sequence[str]) -> list[Route]:
 
 def _talk(pairs: Sequence[_Pair], *, patient: bool) -> None:
     """Let all say all they have; then wait for the last packet, and, ``patient``, for what is sent again; hang up."""
+    # All begin with the last pair that is connected, as a call's mouths open when everybody has joined.
     begins_s = max((pair.ready_s for pair in pairs), default=0.0)
     for pair in pairs:
         pair.talk(begins_s)
@@ -195,6 +200,7 @@ class _Pair:
         """Let both speak from ``now_s`` on, until they have said all."""
         self.caller.talk(now_s)
         self.callee.talk(now_s)
+        # The end moves: with NACK a mouth's last packet is known only when it has left.
         self.agenda.until(self._said_s)
         for line in (self.there, self.back):
             line.settle(self._said_s())
@@ -221,6 +227,8 @@ class _Pair:
         answered_s = offered_s + self._signalled_s(other, one)
         missing = f"not within {until_s:g} s"
 
+        # The callee has both descriptions first, so its checks are the first to travel; who gets one before the answer
+        # keeps it until then (``_early_checks`` of aioice).
         checked_s = self.back.persist(wire.CHECK_BYTES, offered_s, wire.STUN_RTO_S, until_s)
         if checked_s is None:
             return f"{one} ice_connected: {missing}"
@@ -230,15 +238,19 @@ class _Pair:
         if nominated_s is None:
             return f"{other} ice_connected: {missing}"
         came_s = self.back.offer(wire.RESPONSE_BYTES, nominated_s)
+        # What the caller knows of the way when DTLS begins, if the first answer was
+        # not lost: its handshake timer is made of that.
         round_trip_s = came_s[0] - ready_s if came_s else None
         wait_s = self.plan.dtls_timeout_s(round_trip_s)
         instants_s: list[float] = [nominated_s]
+        # Flights by turns: the callee is the DTLS client, as aiortc's answerer is ``active``, so the first goes back.
         for flight, size_bytes in enumerate(wire.DTLS_FLIGHTS_BYTES):
             line = self.there if flight % 2 else self.back
             at_s = line.persist(size_bytes, instants_s[-1], wait_s, until_s)
             if at_s is None:
                 return f"{other if flight % 2 else one} dtls_connected: {missing}"
             instants_s.append(at_s)
+        # Instants at which flights came: the third makes the caller complete, the fourth the callee.
         _, hello_s, _, caller_s, callee_s = instants_s
         for party, checks_s, connected_s in ((self.caller, hello_s, caller_s), (self.callee, nominated_s, callee_s)):
             party.check(checks_s)

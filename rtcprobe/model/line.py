@@ -6,7 +6,7 @@ planned, or noted, and sealed together as soon as somebody asks: a few times a m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from rtcprobe.model.wire import on_the_wire
 __all__ = ["Line"]
 
 Instants = npt.NDArray[np.float64]
+Sizes = npt.NDArray[np.int64]
 
 
 class Line:
@@ -25,7 +26,7 @@ class Line:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._planned_s: Instants = np.zeros(0)
-        self._planned_bytes: list[int] = []
+        self._planned_bytes: Sizes = np.zeros(0, dtype=np.int64)
         self._take: Callable[[list[float], list[int]], object] | None = None
         self._sealed = 0  # of those planned
         self._noted_s: list[float] = []
@@ -39,6 +40,7 @@ class Line:
         self.settle(now_s)
         size_bytes = on_the_wire(size_bytes)
         fate = self.path.offer(size_bytes, now_s)
+        # As a kernel does (RFC 1122 §4.1.3.4): no stack ever sees what came damaged, and it is told as lost.
         if fate.corrupt:
             fate = fate.whole()
         self.tally.add(now_s, size_bytes, fate)
@@ -47,14 +49,14 @@ class Line:
             self.last_arrival_s = arrivals_s[-1]
         return arrivals_s
 
-    def plan(self, offer_s: Instants, sizes: Sequence[int], take: Callable[[list[float], list[int]], object]) -> None:
+    def plan(self, offer_s: Instants, sizes: Sizes, take: Callable[[list[float], list[int]], object]) -> None:
         """Let datagrams enter at instants that do not fall, where ``path.seals_many`` and nothing hangs on when.
 
         ``take`` is told when some arrive, and which, once they are sealed: by the next ``offer`` after them, or when
         that is asked for (``settle``).
         """
         self._planned_s, self._take = offer_s, take
-        self._planned_bytes = [on_the_wire(size_bytes) for size_bytes in sizes]
+        self._planned_bytes = sizes + on_the_wire(0)
 
     @property
     def planned(self) -> bool:
@@ -73,11 +75,13 @@ class Line:
         if self._take is None or (begin == end and not noted):
             return
         offer_s = np.concatenate([self._planned_s[begin:end], self._noted_s])
-        sizes = np.array([*self._planned_bytes[begin:end], *self._noted_bytes])
+        sizes = np.concatenate([self._planned_bytes[begin:end], np.array(self._noted_bytes, dtype=np.int64)])
+        # Stable: of one instant what was planned (sound) enters before what was
+        # noted (reports), as on the stack's agenda.
         order = np.argsort(offer_s, kind="stable")
         arrival_s = np.empty(len(order))
         arrival_s[order], drops = self.path.offer_many(offer_s[order])
-        self.tally.add_many(offer_s[order], sizes[order].tolist(), arrival_s[order], drops)
+        self.tally.add_many(offer_s[order], sizes[order], arrival_s[order], drops)
         self.last_arrival_s = max(self.last_arrival_s, float(np.nanmax(arrival_s, initial=0.0)))
         self._sealed = end
         self._noted_s.clear()
@@ -96,6 +100,7 @@ class Line:
             if arrivals_s:
                 return arrivals_s[0] if arrivals_s[0] <= until_s else None
             now_s += wait_s
+            # STUN doubles so (RFC 8489 §6.2.1), and DTLS (RFC 6347 §4.2.4.1).
             wait_s *= 2
         return None
 

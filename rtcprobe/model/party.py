@@ -25,9 +25,11 @@ from rtcprobe.playout.arrivals import Arrivals
 from rtcprobe.playout.nack import NackTracker, ResendLimit
 from rtcprobe.recording import Agreed, Came, Departures, Said
 from rtcprobe.units import RTP_CLOCK_HZ
+from rtcprobe.wrapping import without_wraps
 
 __all__ = ["Party", "Voice"]
 
+# ``RTT_ALPHA`` of aiortc's ``rtcrtpsender.py``.
 _SMOOTHING: Final = 0.85
 _REPORT_S: Final = (0.5, 1.5)
 """Between two reports of one kind, uniform. Source: RFC 3550 §6.2 with aiortc's interval of 1 s."""
@@ -125,15 +127,15 @@ class Party:
 
     def as_heard(self, at_s: Sequence[float], numbers: Sequence[int]) -> Arrivals:
         """Return arrivals of this party's packets: the instants, and which of those sent each was."""
-        first_sequence, first_timestamp = self._first_sequence, self._first_timestamp
         kind = self._agreed.opus_payload_type if self._red is None else self._agreed.red_payload_type
         assert kind is not None
-        places = [self._spoken[number] for number in numbers]
+        number = np.array(numbers, dtype=np.int64)
+        places = np.array(self._spoken, dtype=np.int64)[number]
         return Arrivals.of(
-            at_s,
-            [(first_sequence + number) & 0xFFFF for number in numbers],
-            [(first_timestamp + place * self._samples) & 0xFFFFFFFF for place in places],
-            places if self._red is None else [self._payloads[number] for number in numbers],
+            np.array(at_s, dtype=np.float64),
+            (self._first_sequence + number) & 0xFFFF,
+            (self._first_timestamp + places * self._samples) & 0xFFFFFFFF,
+            places if self._red is None else [self._payloads[each] for each in numbers],
             kind,
             likely=self._voice.frames,
         )
@@ -158,9 +160,9 @@ class Party:
         if self._red is not None:
             stamped = zip(payloads, spoken, strict=True)
             self._payloads = payloads = [self._red.encode(each, place * self._samples) for each, place in stamped]
-        sizes = [len(payload) + wire.RTP_BYTES for payload in payloads]
-        sequences = [(self._first_sequence + number) & 0xFFFF for number in range(len(spoken))]
-        timestamps = [(self._first_timestamp + place * self._samples) & 0xFFFFFFFF for place in spoken]
+        sizes = np.fromiter(map(len, payloads), dtype=np.int64) + wire.RTP_BYTES
+        sequences = (self._first_sequence + np.arange(len(spoken))) & 0xFFFF
+        timestamps = (self._first_timestamp + np.array(spoken, dtype=np.int64) * self._samples) & 0xFFFFFFFF
         self._departures.add_many(self._due_s, sequences, timestamps, sizes)
         self._line.plan(self._due_s, sizes, self._other.note)
         self._newest, self.finished_s = len(spoken) - 1, float(self._due_s[-1])
@@ -190,7 +192,7 @@ class Party:
         if not self._received.take(now_s, number):
             return
         missing = self._nack.packet_arrived(sequence, timestamp, now_s, self._round_trip_s)
-        for asked in wire.without_wraps(missing) if missing else ():
+        for asked in without_wraps(missing) if missing else ():
             self._send(wire.nack_bytes(asked), partial(self._other.send_again, asked))
 
     def send_again(self, sequences: Sequence[int]) -> None:
@@ -279,9 +281,11 @@ class _Received:
 
     def in_order(self) -> tuple[Sequence[float], Sequence[int]]:
         """Return instants and numbers of those that count, by instant."""
+        # Kept one by one in the order of time (NACK): then every packet was judged when it came.
         if self._taken:
             return self._at_s, self._numbers
         order = np.argsort(np.array(self._at_s), kind="stable").tolist()
+        # Most calls: nothing overtaken, nothing doubled, so nothing has to be judged at all.
         if order == list(range(len(order))) and all(map(gt, self._numbers[1:], self._numbers)):
             return self._at_s, self._numbers  # as sent, and none twice
         kept = [place for place in order if self._counts(self._numbers[place])]

@@ -7,7 +7,6 @@ them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Final
 
 from rtcprobe.link import HEADER_BYTES
@@ -27,7 +26,6 @@ __all__ = [
     "STUN_RTO_S",
     "nack_bytes",
     "on_the_wire",
-    "without_wraps",
 ]
 
 RTP_BYTES: Final = 12 + 8 + 16
@@ -41,9 +39,9 @@ SENDER_REPORT_BYTES: Final = 28 + 48 + _SRTCP_BYTES
 RECEIVER_REPORT_BYTES: Final = 32 + _SRTCP_BYTES
 """RFC 3550 §6.4.2 with one report block."""
 
-CHECK_BYTES: Final = 88
-NOMINATION_BYTES: Final = 92
-RESPONSE_BYTES: Final = 64
+CHECK_BYTES: Final = 88  # header 20, USERNAME 16, PRIORITY 8, role 12, integrity 24, fingerprint 8
+NOMINATION_BYTES: Final = 92  # and USE-CANDIDATE 4
+RESPONSE_BYTES: Final = 64  # header 20, XOR-MAPPED-ADDRESS 12, integrity 24, fingerprint 8
 """RFC 8445 §7: USERNAME of 9 bytes, PRIORITY, a role, MESSAGE-INTEGRITY, FINGERPRINT; a nomination adds
 USE-CANDIDATE."""
 
@@ -80,9 +78,3 @@ def nack_bytes(sequences: Sequence[int]) -> int:
         if sequence - first > _BITS:
             entries, first = entries + 1, sequence
     return 12 + 4 * entries + _SRTCP_BYTES
-
-
-def without_wraps(sequences: Sequence[int]) -> list[Sequence[int]]:
-    """Return ``sequences`` cut where the 16-bit numbers wrap: each piece is a NACK of its own."""
-    cuts = [place for place, (before, after) in enumerate(pairwise(sequences), 1) if after < before]
-    return [sequences[begin:end] for begin, end in pairwise([0, *cuts, len(sequences)])]

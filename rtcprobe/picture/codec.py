@@ -15,6 +15,7 @@ Source: ``modules/video_coding/codecs/vp8/libvpx_vp8_encoder.cc`` of libwebrtc (
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Final
 
@@ -29,8 +30,9 @@ from rtcprobe.picture.settings import VideoCodec, VideoSettings
 
 __all__ = ["Decoder", "Encoder", "luma_of", "made_by"]
 
-_ENCODERS: Final = {"vp8": "libvpx", "h264": "libx264"}
-_DECODERS: Final = {"vp8": "vp8", "h264": "h264"}
+_ENCODERS: Final[Mapping[VideoCodec, str]] = {"vp8": "libvpx", "h264": "libx264"}
+_DECODERS: Final[Mapping[VideoCodec, str]] = {"vp8": "vp8", "h264": "h264"}
+# Nine hours at 30 a second: calls send key frames when they are asked for, not by the clock.
 _NEVER: Final = 1_000_000  # frames from one key frame to the next, unless one is asked for
 _KEY_FRAME_BUFFER_MS, _KEY_FRAME_SHARE = 600, 0.5
 
@@ -56,8 +58,9 @@ class Encoder:
         context.framerate, context.time_base = Fraction(settings.fps), Fraction(1, settings.fps)
         context.gop_size = _NEVER
         context.thread_count = 1
-        context.options = _vp8_options(settings) if settings.codec == "vp8" else _h264_options(settings)
+        context.options = _OPTIONS[settings.codec](settings)
         if settings.codec == "vp8":
+            # The widest range: with browsers' 56 libvpx would skip frames instead, see above.
             context.qmin, context.qmax = 2, 63
         else:
             context.profile = "Baseline"
@@ -74,6 +77,8 @@ class Encoder:
         frame.pts = self._count
         self._count += 1
         packets = self._context.encode(frame)
+        # The mouth's pace is one frame a picture: an encoder with look-ahead would shift every frame's
+        # instant.
         if len(packets) != 1:
             raise MeasurementError(f"the encoder gave {len(packets)} frames for one picture", "use another FFmpeg")
         return bytes(packets[0])
@@ -102,6 +107,7 @@ class Decoder:
 def luma_of(picture: av.VideoFrame) -> Luma:
     """Return the brightness of ``picture``, shape (height, width); it stays FFmpeg's memory."""
     plane = picture.planes[0]
+    # FFmpeg's rows are longer than the picture, to be aligned: the rest is cut off, not copied.
     rows: Luma = np.frombuffer(memoryview(plane), dtype=np.uint8).reshape(-1, plane.line_size)
     return rows[: picture.height, : picture.width]
 
@@ -138,3 +144,9 @@ def _h264_options(settings: VideoSettings) -> dict[str, str]:
         "bufsize": rate,
         "x264-params": "scenecut=0:sliced-threads=0",
     }
+
+
+_OPTIONS: Final[Mapping[VideoCodec, Callable[[VideoSettings], dict[str, str]]]] = {
+    "vp8": _vp8_options,
+    "h264": _h264_options,
+}

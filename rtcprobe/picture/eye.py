@@ -49,6 +49,7 @@ class Eye:
         """
         if reading is None:
             return None
+        # Sixteen bits name one frame of 65,536: the newest of that number which had been filmed by then.
         newest = int(np.searchsorted(self._filmed_s, shown_s, side="right")) - 1
         frame = newest - (newest - reading.number) % NUMBERS
         impossible = frame < 0 or shown_s - self._filmed_s[frame] > LONGEST_S or frame < self._last - 1
@@ -78,6 +79,8 @@ class Viewer:
 
     def see(self, frame: bytes, place: Place | None) -> Reading | None:
         """Return the number in ``frame``; ``place`` is what it should be, None where that is not known."""
+        # Bytes as they were sent, behind a row that was whole: then decoding cannot give anything but what
+        # the film gave. In all other cases a real decoder says what a viewer sees.
         if place is not None and frame == self._film.frame(place) and self._follows(place):
             self._at, self._decoder = place, None
             self._count(self._film.size(place))
@@ -86,6 +89,7 @@ class Viewer:
         decoder = self._decoder
         if decoder is None:
             at = self._at
+            # It must have what a receiver's has: all since the key frame, decoded again from the film.
             decoder = Decoder(self._film.settings.codec) if at is None else self._film.decoder_after(at)
         self._at, self._decoder = None, decoder
         self.decoded += 1

@@ -12,7 +12,7 @@ Rule: nothing here knows of loss. A take is what was sent; the viewer (``eye``) 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,11 +22,11 @@ from rtcprobe.picture.glass import VERSION, glass
 from rtcprobe.picture.likeness import Comparison, Likeness
 from rtcprobe.picture.marker import Reading, read
 from rtcprobe.picture.payload import payload_format
-from rtcprobe.picture.settings import VideoCodec, VideoSettings
-from rtcprobe.picture.shelf import Shelf
+from rtcprobe.picture.settings import SDP_NAMES, VideoSettings
 from rtcprobe.picture.still import still
+from rtcprobe.shelf import Shelf
 
-__all__ = ["Film", "Place", "Reel", "codec_name"]
+__all__ = ["Film", "Place", "Reel"]
 
 
 class Place(NamedTuple):
@@ -55,6 +55,7 @@ class Film:
         Raises:
             MeasurementError: FFmpeg cannot encode them.
         """
+        # Only the first take is kept on disk: where later ones begin hangs on what was lost in a call.
         take = self._take(0)
         if len(take.frames) >= count:
             return
@@ -62,6 +63,7 @@ class Film:
         if kept is not None:
             take.begin_with(kept)
             return
+        # Encoding goes from front to back, so asking for the last makes all of them.
         take.frame(count - 1)
         if self._shelf is not None:
             self._shelf.put(self.name, take.frames)
@@ -125,18 +127,12 @@ class Film:
         )
 
     def _take(self, since: int) -> _Take:
+        # Takes are few (one a key frame asked for) and each is a row from its beginning: kept for all calls
+        # of the film.
         take = self._takes.get(since)
         if take is None:
             take = self._takes[since] = _Take(self.settings, self._seed, since)
         return take
-
-
-_CODEC_NAMES: Final = {"vp8": "VP8", "h264": "H264"}
-
-
-def codec_name(codec: VideoCodec) -> str:
-    """Return the codec's name in session descriptions."""
-    return _CODEC_NAMES[codec]
 
 
 class Reel:
@@ -155,7 +151,7 @@ class Reel:
     @property
     def codec(self) -> str:
         """The codec's name in session descriptions."""
-        return codec_name(self.film.settings.codec)
+        return SDP_NAMES[self.film.settings.codec]
 
     @property
     def frame_s(self) -> float:
@@ -177,6 +173,8 @@ class Reel:
         Raises:
             MeasurementError: FFmpeg cannot encode it.
         """
+        # A request for a key frame begins another take; several while one is under way begin it once, with
+        # this frame.
         since = self._since = index if key or self._since is None else self._since
         place = self.places[index] = Place(since, index)
         return self._format.packets(self.film.frame(place), index)
@@ -199,6 +197,8 @@ class _Take:
     def begin_with(self, frames: list[bytes]) -> None:
         """Have ``frames``, which were kept."""
         self.frames = frames
+        # Where more frames are asked for than were kept, ``_caught_up`` encodes those again, for the state
+        # behind them.
         self._encoder = None
 
     def frame(self, number: int) -> bytes:

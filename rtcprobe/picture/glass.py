@@ -40,6 +40,7 @@ class Glass:
         self._room = _texture(random, height + _ROOM, width + _ROOM, mean=110, sigma=30)
         # Added modulo 256, as two's complement: what is painted stays far enough from both ends.
         noise = np.rint(random.normal(0.0, _NOISE_SIGMA, (height + _ROOM, width + _ROOM)))
+        # At four sigma, so that no sum leaves 0 to 255 and wraps: room and skin are held to 40..215.
         self._noise = noise.clip(-8, 8).astype(np.int8).view(np.uint8)
         # In an upright picture (a phone's) the width bounds the head, which sways by 6 % of it.
         radius = self._radius = min(height * 7 // 25, int(0.44 * width) - 1)
@@ -56,6 +57,7 @@ class Glass:
         top, left = (int(_ROOM / 2 * (1 + math.sin(number * pace))) % _ROOM for pace in (0.0157, 0.0113))
         luma[:] = self._room[top : top + self.height, left : left + self.width]
         self._paint_head(luma, number)
+        # Odd steps walk through all 64 offsets of each axis before one comes again.
         top, left = number * 37 % _ROOM, number * 53 % _ROOM
         luma += self._noise[top : top + self.height, left : left + self.width]
         paint(luma, number)

@@ -83,6 +83,8 @@ class Shot(Film):
     def add(self, place: Place, rung: int, size_bytes: int) -> bytes:
         """Return frame ``place``, sent behind all that were added before."""
         if not place.key:
+            # The frame sent last, whichever number it has: the camera leaves frames out, and a delta frame
+            # needs what went before.
             self._before[place.number] = next(reversed(self._sent))
         self._sent[place.number] = rung, size_bytes, place.key
         return self.frame(place)

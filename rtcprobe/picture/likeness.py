@@ -45,6 +45,8 @@ class Comparison:
         )
         psnr, ssim, split = graph.add("psnr"), graph.add("ssim"), graph.add("split")
         self._sink = graph.add("buffersink")
+        # psnr takes both pictures and hands the first one on, with its figure noted on it; ssim takes that
+        # one and the other copy of the original, so one frame leaves with both figures.
         self._shown.link_to(psnr, 0, 0)
         self._filmed.link_to(split, 0, 0)
         split.link_to(psnr, 0, 1)
@@ -66,5 +68,6 @@ class Comparison:
         found = self._sink.pull()
         assert isinstance(found, av.VideoFrame)
         told = found.metadata
+        # FFmpeg notes no figure where the error is nought.
         psnr_db = float(told["lavfi.psnr.psnr_avg"]) if "lavfi.psnr.psnr_avg" in told else MOST_PSNR_DB
         return Likeness(min(psnr_db, MOST_PSNR_DB), float(told["lavfi.ssim.All"]))

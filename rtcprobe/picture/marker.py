@@ -23,10 +23,16 @@ __all__ = ["CELLS", "NUMBERS", "Luma", "Reading", "brightness", "edges", "paint"
 Luma = npt.NDArray[np.uint8]
 """The brightness of a picture, shape (height, width), 16 (black) to 235 (white)."""
 
+# 16 bits and 12 of check fill the 28 cells that four rows of eight leave beside the corners; a cell is 32 x
+# 32 pixels of 640 x 480, two macroblocks each way, and a margin of one cell is left of it and above.
 NUMBERS: Final = 1 << 16
 
+# 32 cells: four corners to compare with, 16 of the number, 12 of its check. More rows would cover more of the
+# picture behind, fewer columns make cells that half a picture's scaling blurs.
 _ROWS, _COLUMNS = 4, 8
 CELLS: Final = _ROWS * _COLUMNS
+# Shares of the picture, and one such margin at the left and above: what a window's frame or a rounded corner
+# hides.
 _CELL_HEIGHT, _CELL_WIDTH = 1 / 15, 1 / 20
 _DARK, _LIGHT = 48, 208
 """Away from black and white, where coders and screens clip."""
@@ -73,6 +79,7 @@ def read_cells(cells: npt.NDArray[np.float64]) -> Reading | None:
     """Return the number that cells say, by how bright each is, row by row; None where there is none to be trusted."""
     light = float(cells[list(_LIGHT_CORNERS)].mean())
     dark = float(cells[list(_DARK_CORNERS)].mean())
+    # Nothing painted, or a picture faded to grey: any threshold would read noise.
     if light - dark < _LEAST_CONTRAST:
         return None
     away = (cells[_DATA] - (light + dark) / 2) / ((light - dark) / 2)
@@ -92,6 +99,8 @@ def word(number: int) -> int:
 @lru_cache(maxsize=256)
 def _cells(number: int) -> tuple[tuple[bool, ...], ...]:
     """Return which cells are light, by rows."""
+    # From one frame to the next one cell of the number changes, so a picture half renewed reads as one of two
+    # neighbours.
     gray = number ^ number >> 1
     word = gray << 12 | _crc(gray)
     flat = np.zeros(_ROWS * _COLUMNS, dtype=np.bool_)
@@ -127,6 +136,7 @@ def edges(height: int, width: int) -> tuple[list[int], list[int]]:
 @lru_cache(maxsize=16)
 def _points(height: int, width: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Return rows and columns of the points to be read, each of shape (cells, points)."""
+    # The middle half of a cell, for scaling and deblocking blur its edges.
     inner = 0.25 + 0.5 * (np.arange(_SAMPLES) + 0.5) / _SAMPLES
     rows = height * _CELL_HEIGHT * (1 + np.arange(_ROWS)[:, None] + inner)
     columns = width * _CELL_WIDTH * (1 + np.arange(_COLUMNS)[:, None] + inner)

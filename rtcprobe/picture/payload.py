@@ -15,7 +15,7 @@ Source: RFC 7741 §4.2–4.3 (VP8), RFC 6184 §5.6–5.8 (H.264); ``api/video_co
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple, Protocol
 
@@ -25,6 +25,7 @@ __all__ = ["MOST_BYTES", "PICTURE_IDS", "Glimpse", "PayloadFormat", "payload_for
 
 MOST_BYTES: Final = 1160
 """Of a payload: 1,200 less the RTP header (12), and what header extensions take (28 for mid, time and number)."""
+# 15 bits, the long form (M set): the short one of 7 wraps after four seconds of 30 a second.
 PICTURE_IDS: Final = 1 << 15
 
 _START: Final = b"\x00\x00\x01"
@@ -82,6 +83,7 @@ def vp8_size(payload: bytes) -> tuple[int, int] | None:
     except ValueError:
         return None
     frame = payload[header : header + 10]
+    # S set and partition 0, so the frame's first byte follows; its lowest bit is 0 in a key frame.
     if payload[0] & 0x1F != 0x10 or len(frame) < 10 or frame[0] & 1 or frame[3:6] != b"\x9d\x01\x2a":
         return None
     return int.from_bytes(frame[6:8], "little") & 0x3FFF, int.from_bytes(frame[8:10], "little") & 0x3FFF
@@ -89,7 +91,7 @@ def vp8_size(payload: bytes) -> tuple[int, int] | None:
 
 def payload_format(codec: VideoCodec) -> PayloadFormat:
     """Return the payload format of ``codec``."""
-    return _Vp8() if codec == "vp8" else _H264()
+    return _FORMATS[codec]()
 
 
 class _Vp8:
@@ -123,6 +125,7 @@ def _vp8_descriptor_bytes(payload: bytes) -> int:
             size = 2
             if extension & 0x80:
                 size += 2 if payload[2] & 0x80 else 1
+            # L: a byte of TL0PICIDX; T or K, or both: one byte that they share (RFC 7741, section 4.2).
             size += bool(extension & 0x40) + bool(extension & 0x30)
         payload[size]  # something has to follow
     except IndexError:
@@ -138,6 +141,7 @@ class _H264:
         for unit in _units(frame):
             if unit[0] & _NAL_TYPE in {_SEI, _DELIMITER}:
                 continue
+            # A byte of STAP-A's own header, and two of length before each unit.
             room = MOST_BYTES - 1 - sum(2 + len(each) for each in together)
             if together and 2 + len(unit) > room:
                 found.append(_aggregated(together))
@@ -176,6 +180,8 @@ def _units(frame: bytes) -> Iterator[bytes]:
         begin += len(_START)
         end = frame.find(_START, begin)
         unit = frame[begin:] if end < 0 else frame[begin:end]
+        # Emulation prevention keeps the start code out of a unit's own bytes (H.264, 7.4.1), so a search
+        # finds only true ones.
         unit = unit.rstrip(b"\x00")  # of the next start code; a unit itself ends with a bit that is set
         if unit:
             yield unit
@@ -186,6 +192,7 @@ def _aggregated(units: Sequence[bytes]) -> bytes:
     """Return units as one payload: a single one as it is, several as STAP-A (RFC 6184 §5.7.1)."""
     if len(units) == 1:
         return units[0]
+    # NRI of an aggregate is the most of those in it (RFC 6184, section 5.7).
     importance = max(unit[0] & 0x60 for unit in units)
     return bytes([importance | _STAP_A]) + b"".join(len(unit).to_bytes(2, "big") + unit for unit in units)
 
@@ -230,3 +237,6 @@ def _pieces(data: bytes, most: int) -> list[bytes]:
     count = max(1, math.ceil(len(data) / most))
     edges = [len(data) * place // count for place in range(count + 1)]
     return [data[begin:end] for begin, end in pairwise(edges)]
+
+
+_FORMATS: Final[Mapping[VideoCodec, Callable[[], PayloadFormat]]] = {"vp8": _Vp8, "h264": _H264}

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 from rtcprobe.errors import BadInputError
 
-__all__ = ["CODECS", "VIDEO_HZ", "VideoCodec", "VideoSettings", "parse_size"]
+__all__ = ["CODECS", "SDP_NAMES", "VIDEO_HZ", "VideoCodec", "VideoSettings", "parse_size"]
 
 VideoCodec = Literal["vp8", "h264"]
 CODECS: Final[tuple[VideoCodec, ...]] = get_args(VideoCodec)
+
+SDP_NAMES: Final[Mapping[VideoCodec, str]] = {"vp8": "VP8", "h264": "H264"}
+"""What session descriptions call them. Source: RFC 7741 §6.1, RFC 6184 §8.1."""
 
 VIDEO_HZ: Final = 90_000
 """The RTP clock of video. Source: RFC 7741 §4.1, RFC 6184 §5.1."""
@@ -21,6 +25,8 @@ _LEAST_SIZE: Final = (160, 90)
 """The smallest at which every undamaged number was read."""
 _MOST_MACROBLOCKS: Final = 3600
 """Of 16x16 pixels: what level 3.1 of H.264 allows, which is what calls negotiate (42e01f). Source: H.264 table A-1."""
+# From one a second to what cameras usually give at most; the rates are wider than what either encoder keeps
+# to (``glass``): they catch slips of the unit.
 _FPS: Final = (1, 60)
 _BITRATE_BPS: Final = (10_000, 20_000_000)
 

@@ -48,6 +48,7 @@ def write_beside(
             )
             assert isinstance(stream, VideoStream)
             stream.width, stream.height, stream.pix_fmt = 2 * settings.width, settings.height, _FORMAT
+            # Threads would change x264's bytes from run to run (``codec``).
             stream.codec_context.thread_count = 1
             for number, at_s in enumerate(filmed_s):
                 both = _beside(scene.picture(number), screen.at(at_s), settings.height)
@@ -64,6 +65,7 @@ class _Screen:
 
     def __init__(self, settings: VideoSettings, decoded: Iterable[tuple[bytes, float | None]]) -> None:
         self._shown = self._pictures(settings, decoded)
+        # Black in video's range: luma 16, chroma in the middle.
         self._now = np.full((settings.height * 3 // 2, settings.width), 128, dtype=np.uint8)
         self._now[: settings.height] = 16
         self._next = next(self._shown, None)
@@ -80,6 +82,7 @@ class _Screen:
     ) -> Iterator[tuple[Planes, float]]:
         decoder = Decoder(settings.codec)
         for data, shown_s in decoded:
+            # Decoded though it was never shown: what follows needs it.
             picture = decoder.decode(data)
             if picture is not None and shown_s is not None:
                 if (picture.width, picture.height) != (settings.width, settings.height):
@@ -93,6 +96,8 @@ def _beside(left: Planes, right: Planes, height: int) -> Planes:
     luma = np.concatenate([left[:height], right[:height]], axis=1)
     chroma = []
     for plane in range(2):
+        # Planar 4:2:0 in rows of full width: each chroma plane, a quarter of the luma's size, takes a quarter
+        # of its rows.
         begin = height + plane * height // 4
         halves = [each[begin : begin + height // 4].reshape(height // 2, width // 2) for each in (left, right)]
         chroma.append(np.concatenate(halves, axis=1).reshape(height // 4, 2 * width))

@@ -21,6 +21,7 @@ __all__ = ["Answer", "Checked", "Rule", "answer"]
 
 Floats = npt.NDArray[np.float64]
 
+# Three calls of six seconds each, in virtual time.
 _CHECKED: Final = 4
 
 
@@ -109,6 +110,7 @@ def answer(question: Question, *, seed: int, done: Callable[[int, int], None] | 
     problem = _problem(question, cells.of(accesses))
     pair = best_pair(problem, question.budget_s, question.choose)
     near = nearest(problem, question.budget_s, question.choose)
+    # Whoever may enter at any two edges may enter at the nearest: so best pair's optimum is a bound of nearest's.
     if not near.proven:
         near = Chosen(edges=near.edges, share=near.share, bound=pair.bound, proven=False)
     rules = tuple(
@@ -132,6 +134,7 @@ def _problem(question: Question, cells: Floats) -> Problem:
     regions, edges = [group.region for group in question.groups], question.edges
     return Problem(
         reach=np.array([[question.round_trip_s(region, edge) / 2 for edge in edges] for region in regions]),
+        # Between an edge and itself nothing is passed, though two hosts of one region have a round trip of their own.
         legs=np.array([[0.0 if a == b else question.round_trip_s(a, b) / 2 for b in edges] for a in edges]),
         weights=np.array([group.share for group in question.groups]),
         cells=cells,

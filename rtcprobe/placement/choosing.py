@@ -29,7 +29,10 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Places = npt.NDArray[np.int64]
 
+# 60 groups, 30 edges of which 6 are chosen took 1.0 s, the hardest tried
+# 1.8; what is not proven by then is said to be so.
 _TIME_LIMIT_S: Final = 60.0
+# Sums of delays of one budget may differ in their last bits by the order of adding: such a pair is within it.
 _EQUAL_S: Final = 1e-12
 _EVERY_SET: Final = 3_000
 """So many sets are tried one by one: then greedy has nothing to add."""
@@ -95,6 +98,8 @@ class Problem:
 def best_pair(problem: Problem, budget_s: float, choose: int) -> Chosen:
     """Return the ``choose`` edges for which most pairs are within ``budget_s``, entering at any two of them."""
     sets, demand = _demands(problem.serves(budget_s), problem.weights)
+    # Columns of the program: an edge is open (whole), a pair of edges is usable, a set of user pairs is served; the
+    # last two are no more than 1, and are whole of themselves, as more of them is always better.
     pairs = sorted({pair for each in sets for pair in each if pair[0] != pair[1]})
     edges, count = problem.reach.shape[1], len(sets)
     columns = edges + len(pairs) + count
@@ -106,10 +111,12 @@ def best_pair(problem: Problem, budget_s: float, choose: int) -> Chosen:
     upper = np.zeros(rows.shape[0])
     for index, (a, b) in enumerate(pairs):
         for offset, edge in enumerate((a, b)):
+            # w_ef ≤ y_e and w_ef ≤ y_f: a pair is usable where both of its edges are open.
             rows[2 * index + offset, place[a, b]] = 1.0
             rows[2 * index + offset, edge] = -1.0
     for index, each in enumerate(sets):
         row = 2 * len(pairs) + index
+        # z ≤ Σ w: a set is served where any pair of edges of it is usable (one edge alone counts as its own pair).
         rows[row, edges + len(pairs) + index] = 1.0
         for a, b in each:
             rows[row, a if a == b else place[a, b]] = -1.0
@@ -130,6 +137,7 @@ def best_pair(problem: Problem, budget_s: float, choose: int) -> Chosen:
     opened = _filled(np.flatnonzero(best[:edges] > 0.5), problem, choose)
     share = problem.within_best_pair(opened, budget_s)
     dual = found.mip_dual_bound
+    # What is minimised is the share served with its sign turned: so turned, the dual bound is the most that can be.
     bound = share if found.status == 0 else 1.0 if dual is None else min(1.0, -float(dual))
     return Chosen(edges=tuple(opened.tolist()), share=share, bound=bound, proven=found.status == 0)
 
@@ -143,6 +151,7 @@ def nearest(problem: Problem, budget_s: float, choose: int) -> Chosen:
 
     total = 1
     for step in range(choose):
+        # The binomial coefficient step by step: each quotient is whole.
         total = total * (edges - step) // (step + 1)
     if total <= _EVERY_SET:
         best = max(combinations(range(edges), choose), key=value)
@@ -179,6 +188,7 @@ def _demands(serves: Bools, weights: Floats) -> tuple[list[frozenset[tuple[int, 
                     found.add((int(e), int(f)))
             if found:
                 key = frozenset(found)
+                # Pairs are unordered here, so each of two different groups counts twice.
                 share = float(weights[i] * weights[j]) * (1.0 if i == j else 2.0)
                 demand[key] = demand.get(key, 0.0) + share
     return list(demand), np.array(list(demand.values()))

@@ -30,6 +30,8 @@ Floats = npt.NDArray[np.float64]
 
 ROUND_TRIPS_S: Final = (0.010, 0.160)
 """Near and far: what a call takes beside the backbone is asked at both."""
+# Warm signalling and one join, for only what is heard counts; three calls, as the phase of a playout to its packets is
+# chance.
 _CALL: Final = """
 name: placement
 caller: {region: frankfurt, access: ACCESS_A}
@@ -68,6 +70,8 @@ def measure_cells(accesses: Sequence[str], *, seed: int, done: Callable[[int, in
         if done is not None:
             done(number, len(pairs))
         for distance, rtt_s in enumerate(ROUND_TRIPS_S):
+            # Another seed at each distance: with the same, both would share the draws
+            # of jitter, and the residual come out too small.
             result = call_between(a, b, rtt_s, seed=seed + distance)
             calls += 1
             for way, cell in zip(BOTH_WAYS, ((a, b), (b, a)), strict=True):
@@ -76,6 +80,7 @@ def measure_cells(accesses: Sequence[str], *, seed: int, done: Callable[[int, in
                     found.setdefault(cell, []).append(delay_s - rtt_s / 2.0)
     means = {cell: float(np.mean(values)) for cell, values in found.items()}
     apart = [value - means[cell] for cell, values in found.items() for value in values]
+    # Each cell's mean was made of the same figures: that many degrees of freedom less.
     freedom = max(1, len(apart) - len(means))
     return Cells(seconds=means, residual_s=float(np.sqrt(np.sum(np.square(apart)) / freedom)), calls=calls)
 

@@ -81,6 +81,7 @@ class StockQueue:
         """Take a packet; return the frame that its arrival sets free, if any."""
         if self._origin is None:
             self._origin = sequence
+        # Which way round is shorter, in 16 bits that wrap: aiortc compares so, and does not unwrap.
         ahead, behind = (sequence - self._origin) % 65536, (self._origin - sequence) % 65536
         if behind < ahead:
             if behind < _MAX_MISORDER:
@@ -106,6 +107,8 @@ class StockQueue:
         """Move the start on by ``count`` places and past any hole and frame cut by that; at most once around."""
         last: int | None = None
         for step in range(_CAPACITY):
+            # A frame may have lost its beginning to the room that was made: the rest of it goes, too, up to
+            # the next timestamp.
             packet = self._held.get(self._start)
             if packet is not None:
                 if step >= count and packet[0] != last:
@@ -118,6 +121,8 @@ class StockQueue:
     def _release(self, now_s: float) -> Delivery | None:
         """Let the first frame go when four whole ones stand in a row; a frame is whole when the next has begun."""
         held, start = self._held, self._start
+        # Five packets at the least: four whole frames, and the beginning of the one that proves the fourth
+        # whole.
         if len(held) <= _PREFETCH:
             return None
         frames = whole = 0
@@ -189,6 +194,7 @@ class StockPlayout:
         if delivery is None:
             return
         begin, payload = self._payloads.pop(delivery.timestamp)
+        # What the queue has dropped without a word must not stay here for ever.
         for timestamp in [each for each, (start, _) in self._payloads.items() if start < begin]:
             del self._payloads[timestamp]
         try:
@@ -208,6 +214,7 @@ class StockPlayout:
             if len(sound) > lacking:
                 self._sound.appendleft((first + lacking, sound[lacking:]))
             lacking -= len(pieces[-1])
+        # Silence before the first sound is the join's, not the queue's.
         if self._count["delivered"]:
             self._count["silent_samples"] += lacking
         samples = np.concatenate([*pieces, np.zeros(lacking, dtype=np.float32)])
@@ -254,6 +261,7 @@ def stock_aiortc(arrivals: Sequence[Arrival]) -> StockTrace:
     """Return what stock aiortc would have delivered of ``arrivals`` ((instant, packet) in any order)."""
     at_s, sequences, timestamps = _headers(arrivals)
     # Rows of packets that came one after the other; most of a call is a few of them.
+    # Where the rule in the large does not hold: a number that does not follow, or a frame in two packets.
     apart = (np.diff(sequences) & 0xFFFF != 1) | (np.diff(timestamps) == 0)
     begins = [0, *(np.flatnonzero(apart) + 1).tolist(), len(at_s)]
     queue = StockQueue()
@@ -264,6 +272,8 @@ def stock_aiortc(arrivals: Sequence[Arrival]) -> StockTrace:
         place = begin
         while place < end:
             waiting = queue.in_a_row(int(sequences[place]))
+            # All that waits is of this same row, without a hole: from here on each arrival frees the packet
+            # that came ``waiting`` before it, so the whole rest of the row is one subtraction.
             if _PREFETCH <= waiting <= place - begin:
                 # What waits came last: every packet that follows sets free the first of what waits by then.
                 first, last = place - waiting, end - waiting

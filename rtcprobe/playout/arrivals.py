@@ -68,8 +68,11 @@ class Arrivals(Sequence[Arrival]):
         self._sequence = array("H")
         self._timestamp = array("I")
         self._type = array("B")
+        # One number says both where and which: ~n is -1 - n, so even the first payload kept here is below
+        # zero.
         self._place = array("i")  # in likely; below zero: ~place in the payloads kept here
         self._bytes = bytearray()
+        # 64 bits, for 32 would end at 4 GB of payloads.
         self._ends = array("Q", [0])
         self._likely = likely
         self._next = 0
@@ -79,24 +82,24 @@ class Arrivals(Sequence[Arrival]):
     @classmethod
     def of(
         cls,
-        at_s: Sequence[float],
-        sequences: Sequence[int],
-        timestamps: Sequence[int],
-        payloads: Sequence[int] | Sequence[bytes],
+        at_s: npt.NDArray[np.float64],
+        sequences: npt.NDArray[np.int64],
+        timestamps: npt.NDArray[np.int64],
+        payloads: npt.NDArray[np.int64] | Sequence[bytes],
         payload_type: int,
         *,
         likely: Sequence[bytes | None],
     ) -> Arrivals:
-        """Return packets given as columns, in their order; a payload that is in ``likely`` may be its place there."""
+        """Return packets given as columns, in their order; payloads that are all in ``likely`` may be places there."""
         out = cls(likely=likely)
-        out._at_s.extend(at_s)
-        out._sequence.extend(sequences)
-        out._timestamp.extend(timestamps)
+        out._at_s.frombytes(at_s.tobytes())
+        out._sequence.frombytes(sequences.astype(np.uint16).tobytes())
+        out._timestamp.frombytes(timestamps.astype(np.uint32).tobytes())
         out._type.frombytes(bytes((payload_type,)) * len(at_s))
-        for payload in payloads:
-            if isinstance(payload, int):
-                out._place.append(payload)
-            else:
+        if isinstance(payloads, np.ndarray):
+            out._place.frombytes(payloads.astype(np.int32).tobytes())
+        else:
+            for payload in payloads:
                 out._keep(payload)
         return out
 
@@ -195,6 +198,7 @@ class Arrivals(Sequence[Arrival]):
     def _payloads(self) -> Iterator[bytes]:
         likely: Sequence[bytes | None]
         likely, kept, ends = self._likely, self._bytes, self._ends
+        # A ``Looped`` speech works each of its payloads out when asked; a list of all of them is one pass.
         if len(self) > len(likely) // 2:  # to go through all is quicker than to ask for each
             likely = list(likely)
         for where in self._place:
@@ -209,12 +213,16 @@ class Arrivals(Sequence[Arrival]):
         """Return where ``payload`` stands in ``likely``, usually behind the last; None where it does not."""
         place: int
         likely, count = self._likely, len(self._likely)
+        # Believed to be a stranger's for good: else each of its packets would be compared with 96 places in
+        # vain.
         if self._misses >= _PATIENCE or not count or not payload:
             return None
         for step in _STEPS:
+            # Round and round, for a speech may loop.
             place = (self._next + step) % count
             if likely[place] == payload:
                 self._misses = 0
+                # A packet that was overtaken does not move the place on: those behind it were met already.
                 if step >= 0:
                     self._next = place + 1
                 return place
@@ -241,6 +249,8 @@ class Coming:
         self._arrivals, self._taken = arrivals, 0
         self._left = in_time(arrivals)
         self._columns: Columns | None = None
+        # Once packets were passed over, the iterator stands behind: from then on the columns are asked, by
+        # place.
         self._skips = False
         self.at_s, self._next = next(self._left, _NO_MORE)
 

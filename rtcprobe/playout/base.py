@@ -18,9 +18,12 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from rtcprobe.units import RTP_CLOCK_HZ
+
 __all__ = ["BLOCK_S", "BLOCK_SAMPLES", "SAMPLE_RATE_HZ", "Block", "Decoder", "Playout", "RtpPacket", "Run"]
 
-SAMPLE_RATE_HZ = 48_000
+SAMPLE_RATE_HZ = RTP_CLOCK_HZ
+# kOutputSizeMs of ``neteq_impl.h``: what a loudspeaker asks for at a time.
 BLOCK_S = 0.010
 BLOCK_SAMPLES = 480
 

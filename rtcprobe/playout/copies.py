@@ -81,9 +81,11 @@ class Left:
 
     def __init__(self, sent: Iterable[Sent]) -> None:
         at_s, stamps, numbers = sent.columns() if isinstance(sent, SentColumns) else _columns(sent)
+        # The first of each timestamp is the frame's own departure; any other is one sent again.
         known, first = np.unique(stamps, return_index=True)
         self._sorted: npt.NDArray[np.int64] = known
         self._look_up = known.data  # of which one number is read ten times as fast
+        # Twice: the first sort says who comes n-th, the second turns that into which n each has.
         self._place: npt.NDArray[np.intp] = np.argsort(np.argsort(first))  # in the order sent, of each of ``known``
         first.sort()
         self.at_s: npt.NDArray[np.float64] = at_s[first]
@@ -134,12 +136,15 @@ def carried(left: Left, arrivals: Sequence[Arrival], red_payload_type: int | Non
     """
     came = Arrivals(in_time(arrivals)) if not isinstance(arrivals, Arrivals) or not arrivals.ordered else arrivals
     places = left.places(came.timestamps)
+    # Of all that came, copies too: one that was sent again took longer by a round trip, and never is the
+    # least.
     ways_s = came.at_s[places >= 0] - left.at_s[places[places >= 0]]
     fastest_s = float(ways_s.min()) if len(ways_s) else 0.0
     soonest_s = (left.again_s + fastest_s - SAME_INSTANT_S).data
     for place, (at_s, arrived) in zip(places.data, came, strict=True):
         if place < 0:
             continue
+        # NaN compares false. Before that instant it can only have been the original; after it rule 1 decides.
         again = at_s > soonest_s[place]  # never, where it was not sent again
         if arrived.payload_type != red_payload_type:
             yield Carried(at_s, place, arrived.timestamp, arrived.payload, 0, again)
@@ -206,6 +211,8 @@ def _packets(left: Left, frames: Iterable[Carried], payload_type: int) -> Arriva
     out = Arrivals()
     came = bytearray(len(left))
     for frame in frames:
+        # Frames come in the order of arrival, and of one RED packet the primary first: so the first is the
+        # soonest.
         if frame.place >= 0 and not came[frame.place]:
             came[frame.place] = True
             sequence = int(left.sequence[frame.place])

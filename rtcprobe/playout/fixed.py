@@ -163,6 +163,7 @@ class FixedDelay:
             self._clock.set(timestamp, now_s)
         if not self._line.begun:
             self._tie(timestamp, now_s + self.delay_s)
+        # Up to there sound has been made already, or it is not due any more.
         first_useful = self._line.end if self._line.begun else self._line.due
         if first_useful is not None and timestamp < first_useful:
             self._count["late"] += 1
@@ -173,6 +174,8 @@ class FixedDelay:
         """Tie the clocks by this packet when it is the fastest so far."""
         if self._line.anchor is not None:
             tied, tied_s = self._line.anchor
+            # The faster packet is the one that would be played sooner by its own arrival; until sound begins
+            # the anchor moves to it, and what is due is worked out anew.
             if play_s >= tied_s + (timestamp - tied) / SAMPLE_RATE_HZ:
                 return
         self._line.anchor = timestamp, play_s
@@ -187,6 +190,8 @@ class FixedDelay:
                 return
             self._line.begun, self._line.end = True, first
             self._append(np.zeros(first - begin, dtype=np.float32), _BEFORE)
+        # Each turn moves ``end`` on, by a packet or by what is made up for one, 2.5 ms at the least: this
+        # ends.
         while self._line.end < end:
             payload = self._line.waiting.pop(self._line.end, None)
             if payload is None or not self._decode(payload):
@@ -208,6 +213,7 @@ class FixedDelay:
             return False
         self._count["played"] += 1
         self._frame_samples = len(sound)
+        # Rule 5: what follows a packet of silence, and does not come, was never sent.
         self._line.silent = len(payload) <= _DTX_BYTES
         self._line.concealing = False
         self._line.end += len(sound)
@@ -217,10 +223,15 @@ class FixedDelay:
     def _make_up(self) -> None:
         """Append what stands for the missing frame at ``_end`` (rules 2 and 5), never past the next packet."""
         following = min(self._line.waiting, default=None)
+        # A frame as long as the last one, but never over the packet that waits: what overlaps it would make
+        # that late.
         missing = self._frame_samples if following is None else min(self._frame_samples, following - self._line.end)
+        # The codec conceals in whole grains; what is too much is cut off, and its state is a trifle ahead.
         whole = -(-missing // _GRAIN_SAMPLES) * _GRAIN_SAMPLES
         kind = _QUIET if self._line.silent else _INVENTED
         sound: Pcm | None = None
+        # In-band redundancy is of the frame right before its packet: of a longer gap the last frame alone has
+        # one.
         if following == self._line.end + missing and self._decoder.has_fec(self._line.waiting[following]):
             try:
                 sound = self._decoder.decode_fec(self._line.waiting[following], whole)
@@ -330,6 +341,7 @@ class _SenderClock:
         if number in self._seen:
             return False
         self._seen[number] = None
+        # Insertion order: the number met longest ago goes, whichever it is.
         if len(self._seen) > _REMEMBERED:
             del self._seen[next(iter(self._seen))]
         self._unique += 1

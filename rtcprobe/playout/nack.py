@@ -59,6 +59,7 @@ class NackTracker:
         if self._newest is None:
             return []
         newest = self._newest[1]
+        # In whole microseconds, as upstream compares: a float would put a packet on the bound to either side.
         patience_us = _MAX_DELAY_US - round((_DEFAULT_ROUND_TRIP_S if round_trip_s is None else round_trip_s) * 1e6)
         return [
             sequence
@@ -96,6 +97,8 @@ class NackTracker:
         if now_s - self._asked_all_s > wait_s:
             self._asked_all_s = now_s
         # In the meantime what is new is asked for at once, what was asked for is not.
+        # If that one is no longer wanted (it came, or is too old), all that is wanted is asked for again:
+        # nothing tells which of it was.
         elif self._last_asked in wanted:
             wanted = wanted[wanted.index(self._last_asked) + 1 :]
         if wanted:

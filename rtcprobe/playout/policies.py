@@ -23,7 +23,9 @@ from rtcprobe.playout.fixed import FixedDelay
 from rtcprobe.playout.neteq import NetEq, NetEqStats, NetEqTrace
 from rtcprobe.units import format_duration, parse_duration
 
-__all__ = ["PlayoutChoice", "Policy", "gaps", "make_policy", "w3c_figures"]
+__all__ = ["PlayoutChoice", "Policy", "PolicyName", "gaps", "make_policy", "w3c_figures"]
+
+PolicyName = Literal["neteq", "fixed", "aiortc"]
 
 MOST_DELAY_S = 10.0
 """As far as libwebrtc lets an application go. Source: ``pc/jitter_buffer_delay.cc``."""
@@ -33,7 +35,7 @@ MOST_DELAY_S = 10.0
 class PlayoutChoice:
     """A policy and its delay in seconds; None where the policy chooses for itself."""
 
-    policy: Literal["neteq", "fixed", "aiortc"]
+    policy: PolicyName
     delay_s: float | None = None
 
     def __post_init__(self) -> None:
@@ -48,6 +50,8 @@ class PlayoutChoice:
             BadInputError: an unknown policy, a delay without its unit, one missing or one too many.
         """
         policy, colon, delay = text.partition(":") if isinstance(text, str) else ("", "", "")
+        # ``policy = "neteq" [":" duration] / "fixed:" duration / "aiortc"``; a colon without a delay is a
+        # slip, not none.
         if policy == "neteq" and bool(colon) == bool(delay):
             return cls(policy="neteq", delay_s=parse_duration(delay) if delay else None)
         if policy == "fixed" and delay:
@@ -81,6 +85,7 @@ def make_policy(
     choice: PlayoutChoice, decoder: Decoder, *, payload_type: int, red_payload_type: int | None = None
 ) -> Policy:
     """Return a fresh policy that decodes one stream with ``decoder``; ``red_payload_type`` where RED was agreed on."""
+    # NetEQ has no delay to keep: what stands behind the colon is a wish, and nought is none.
     if choice.policy == "neteq":
         neteq = NetEq(
             decoder,
@@ -96,6 +101,7 @@ def make_policy(
         playout = FixedDelay(choice.delay_s or 0.0, decoder, payload_type=payload_type)
     else:
         playout = StockPlayout(decoder, payload_type=payload_type)
+    # One value for all ticks: a fixed delay never moves.
     aims = [] if choice.delay_s is None else [choice.delay_s]
     return Policy(playout=playout, figures=lambda: asdict(playout.figures), targets_s=lambda: np.array(aims))
 
@@ -105,6 +111,7 @@ def _neteq_figures(neteq: NetEq) -> Mapping[str, Any]:
     stats = neteq.stats()
     emitted = stats.jitter_buffer_emitted_count
     trace = neteq.trace()
+    # Two kinds of gaps, of which only one moves the delay: a late packet's. So they are told apart.
     late, lost = gaps(trace)
     return {
         "gaps_by_loss": len(lost),
@@ -159,16 +166,10 @@ def gaps(trace: NetEqTrace) -> tuple[list[int], list[int]]:
     before the first sound is no gap.
     """
     normal, expand, merge, muted = (trace.words.index(word) for word in ("normal", "expand", "merge", "muted"))
-    late: list[int] = []
-    lost: list[int] = []
-    length, begun = 0, False
-    for operation in trace.operations.tolist():
-        if operation in (expand, muted):
-            length += begun
-            continue
-        if length and operation == normal:
-            late.append(length)
-        elif length and operation == merge:
-            lost.append(length)
-        length, begun = 0, True
+    # Between two ticks that played something lies the gap that the later one ended; before the first
+    # that did, the wait for the first packet is none.
+    operations = trace.operations
+    played = np.flatnonzero((operations != expand) & (operations != muted))
+    lengths, ended = np.diff(played) - 1, operations[played[1:]]
+    late, lost = (lengths[(lengths > 0) & (ended == by)].tolist() for by in (normal, merge))
     return late, lost

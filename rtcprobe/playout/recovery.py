@@ -128,6 +128,8 @@ def traced(
     if has_fec is None and not left.repeats and isinstance(arrivals, Arrivals) and not arrivals.holds(red_payload_type):
         came = arrivals.timestamps
         return Traced(sent=len(left), lost=int(np.sum(~np.isin(left.timestamp, came))), later_s=((), (), ()))
+    # When each kind of copy came first, a column each, NaN where none did: who brought a frame back is then a
+    # minimum.
     own, red, fec, nack = (array("d", [math.nan]) * len(left) for _ in range(4))
     for frame in carried(left, arrivals, red_payload_type):
         # Rule 2: whatever a packet sent again carries would not have come without NACK.
@@ -137,6 +139,8 @@ def traced(
             _came(before, left.place((frame.timestamp - frame_samples) & 0xFFFFFFFF), frame.at_s)
     ways_s = np.array(own) - left.at_s
     arrived = ~np.isnan(ways_s)
+    # Rule 3: when a lost packet would have come nobody knows; the median way is what half of its neighbours
+    # took.
     way_s = float(np.median(ways_s[arrived])) if arrived.any() else 0.0
     later: tuple[list[float], ...] = ([], [], [])
     lost = np.flatnonzero(~arrived).tolist()

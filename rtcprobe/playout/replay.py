@@ -71,9 +71,12 @@ class Playback:
         places = np.flatnonzero(self.stamps != NO_SOUND)
         if not len(places):
             return instants
+        # By RTP time: a stream that began anew may play earlier times after later ones.
         places = places[np.argsort(self.stamps[places], kind="stable")]
         begins = self.stamps[places]
         at = np.searchsorted(begins, rtp_timestamps, side="right") - 1
+        # A block is 480 samples of RTP time from its stamp on, however it was stretched inside: the instant
+        # of a sample is right to the stretch within its own block.
         offset = rtp_timestamps - begins[at]
         held = (at >= 0) & (offset < BLOCK_SAMPLES)
         samples = places[at] * BLOCK_SAMPLES + offset
@@ -133,6 +136,7 @@ def replay(
         )
     # Ticks are counted, not added up: the hundredth is at exactly first + 1 s.
     period_s = BLOCK_S / (1 + drift)
+    # The trifle keeps a division that ends a rounding above a whole number from playing a block too many.
     ticks = int(np.ceil((until_s - first_tick_s) / period_s - 1e-9))
     # So many blocks are played whatever they are; one less than by division, which may be off by a rounding.
     certain = ticks if enough is None else min(ticks, math.floor(max(from_s - first_tick_s, 0.0) / period_s) - 1)
@@ -173,6 +177,7 @@ class _Pulling:
         if run is None:
             return False
         self._stamps.extend(range(run.rtp_timestamp, run.rtp_timestamp + run.blocks * BLOCK_SAMPLES, BLOCK_SAMPLES))
+        # Zeros: in a run nothing is made up.
         self._concealed.frombytes(bytes(self._concealed.itemsize * run.blocks))
         self._take(run)
         self.tick += run.blocks
@@ -181,6 +186,7 @@ class _Pulling:
     def block(self, now_s: float) -> Block:
         """Get one block at ``now_s``, once what came by then was taken in."""
         coming, playout = self._coming, self._playout
+        # An arrival at the very instant of a tick goes in before it (rule 1 of ``base``).
         while coming.at_s <= now_s:
             at_s = coming.at_s
             playout.insert_packet(coming.take(), at_s)

@@ -49,6 +49,8 @@ class Steered:
         self._act(start_s + index * period_s)
         due_s = self._steering.due_s
         if math.isfinite(due_s):
+            # Up to the block before the first that is due when somebody acts, so that a glide meets what
+            # single ticks would.
             most = min(most, math.ceil((due_s - start_s) / period_s - index - _ROUNDING))
         return self._playout.glide(coming, clock, most)
 

@@ -42,8 +42,8 @@ from rtcprobe.playout.base import BLOCK_SAMPLES
 from rtcprobe.playout.policies import PlayoutChoice
 from rtcprobe.probe.beforehand import check_target
 from rtcprobe.probe.harness import LIMIT_S
+from rtcprobe.probe.pictures import Pictures
 from rtcprobe.probe.placing import Attempt, Placing
-from rtcprobe.probe.seeing import Pictures
 from rtcprobe.probe.setup import call_setup
 from rtcprobe.probe.sweeping import unwalked
 from rtcprobe.result import Clock
@@ -53,6 +53,7 @@ from rtcprobe.runtime.seconds import Lateness, spans
 from rtcprobe.scenario import Scenario, find_scenario
 from rtcprobe.scenario.servers import FORWARDING
 from rtcprobe.secrets import scrub
+from rtcprobe.shelf import Shelf
 from rtcprobe.units import format_rate
 
 __all__ = ["Adapted", "Adapting", "Heading"]
@@ -62,8 +63,11 @@ PAGE: Final = "page"
 LOOPBACK: Final = "loopback"
 SCENARIO: Final = "1v1-video"
 """A voice and a picture, each way where the target has both."""
+# What a link says of a packet that its queue dropped (``link.Fate.dropped``); everything else is loss.
 _QUEUE: Final = ("queue", "aqm", "policer")
+# As a scenario's join_timeout where nothing is written: a page starts a browser first.
 _JOIN_S: Final = 30.0
+# Where only a scenario is wanted, to judge settings by: any rate that a camera takes.
 _USUAL_BPS: Final = 4e6
 _HERE: Final[tuple[LinkSpec, ...]] = ()
 _DECIDED: Final = {
@@ -243,6 +247,7 @@ class Adapting:
         if self.loopback:
             ours = {("caller", "callee"): [case.link], ("callee", "caller"): [case.back]}
             return self._ours(scenario, {**dict.fromkeys(self.target.routes, _HERE), **ours}, case.length_s)
+        # Down, whoever listens: of two sides at a server that is the callee, of an echo the caller itself.
         end = "callee" if self._heading == "down" and "callee" in ends else "caller"
         there, back = ((end, "target"), ("target", end))
         media, other = (back, there) if self._heading == "down" else (there, back)
@@ -250,7 +255,7 @@ class Adapting:
         return self._ours(scenario, routes, case.length_s)
 
     def _ours(self, scenario: Scenario, routes: dict[Route, Sequence[LinkSpec]], length_s: float) -> CallSetup:
-        voices = speak(scenario.sending("audio"), length_s)
+        voices = speak(scenario.sending("audio"), length_s, shelf=Shelf("speech"))
         cameras = Pictures(scenario, video_dir=None).cameras(endless=False)
         if self.loopback:
             del cameras["callee"]  # the line carries one picture, as the model's
@@ -295,10 +300,13 @@ def _course(case: Case, packets: Sequence[tuple[float, int, Fate]], picture: Pic
     sent_bps = np.zeros(round(case.length_s / ROW_S))
     for now_s, size_bytes, fate in packets:
         second = int(now_s)
+        # Packets of the join's last moments, and those after the end, are of no second of the line.
         if not 0 <= second < seconds:
             continue
         offered[second] += 8 * size_bytes
+        # The last row may be cut short by the end: what comes within its rounding belongs to it.
         sent_bps[min(int(now_s / ROW_S), len(sent_bps) - 1)] += 8 * size_bytes / ROW_S
+        # Twice where the link duplicated it: both used the line.
         for arrival_s in fate.arrivals_s:
             course.delays.append((now_s, arrival_s - now_s))
             if arrival_s < seconds:
@@ -309,6 +317,7 @@ def _course(case: Case, packets: Sequence[tuple[float, int, Fate]], picture: Pic
     course.drops, course.lost, course.sent_bps = drops.tolist(), lost.tolist(), sent_bps.tolist()
     course.target_bps = [math.nan] * seconds
     watcher = picture.watcher
+    # A freeze is known once it has ended, as W3C counts them.
     froze = [until_s for _, until_s in watcher.freezes_s()] if isinstance(watcher, Watching) else []
     course.freezes = np.bincount([int(at) for at in froze if at < seconds], minlength=seconds).tolist()
     course.height = _heights(picture, seconds)
@@ -329,6 +338,7 @@ def _heights(picture: Picture, seconds: int) -> list[float]:
         return [math.nan] * seconds
     rows, height, place = list[float](), 0, 0
     for second in range(seconds):
+        # The latest change before the end of the second holds for it.
         while place < len(changes) and changes[place][0] < second + 1:
             height = changes[place][1]
             place += 1
@@ -341,6 +351,7 @@ def _voice(listener: Peer) -> tuple[int, int]:
     sound = listener.sound
     if not len(sound.arrivals):
         return 0, 0
+    # Without drift, devices and listener: only how much was made up is asked.
     playback, _ = play(
         PlayoutChoice(policy="neteq"),
         sound.agreed,
@@ -367,6 +378,7 @@ def _decided(course: Course, talker: Peer) -> None:
 def _estimates(course: Course, call: CameraCall) -> None:
     """Put the mean of what Chromium said of the line in each second in its place."""
     network = call.network
+    # From the browser's wall clock to the line's: it tells by the former.
     offset_s = call.wall_offset_s + network.epoch_s
     rows: list[list[float]] = [[] for _ in course.target_bps]
     for each in call.told:

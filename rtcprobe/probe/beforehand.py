@@ -56,6 +56,7 @@ def _refuse_unsteered(scenario: Scenario) -> None:
             f"video.control {control} at target {plan.shown}: a server of ours tells nothing of the line",
             "call loopback, or a server of somebody else's",
         )
+    # REMB and transport-wide feedback are negotiated for the whole call (rtcp-fb lines), not for one camera.
     if len({plan.control for plan in plans} - {"fixed"}) > 1:
         raise BadInputError(
             "video.control is gcc for one and remb for another", "one call tells of its lines in one way"
@@ -67,6 +68,7 @@ def _refuse_unspoken(target: Target, call: CallPlan) -> None:
     lasts_s = getattr(target, "microphone_s", math.inf)
     if call.duration_s + call.join_timeout_s > lasts_s:
         asked = f"call.duration {format_duration(call.duration_s)} is too long for target.mouth file"
+        # Whole minutes, rounded down: what is offered as the cure must be accepted.
         longest_s = int((lasts_s - call.join_timeout_s) / 60) * 60
         raise BadInputError(asked, f"give {format_duration(longest_s)} or less, or leave target.mouth out")
 
@@ -134,6 +136,7 @@ def _refuse_back(cues: Sequence[Cue]) -> None:
     """
     for party in dict.fromkeys(cue.party for cue in cues):
         joins = [cue for cue in cues if cue.party == party and cue.does == "join"]
+        # Who is there from the start comes back by its first join; who comes by a cue, by its second.
         back = joins[1:] if absent(party, cues) else joins
         if back:
             raise BadInputError(
@@ -155,13 +158,16 @@ def _refuse_unknown(budget: Budget, target: Target, measured: Sequence[Way], rol
         cure = "give a conversation with lines to say"
         raise BadInputError(f"budget {budget.expression!r}: there is no conversation here", cure)
     parties = tuple(roles)
+    # Role to role there are delays alone (``verdict.room.metrics``): lost.host_to_audience is nothing.
     of_roles = metric.over == "mouth_to_ear" and not metric.suffix and _between_roles(metric.way, measured, roles)
     unmeasured = metric.way not in measured and not (metric.way is None and measured) and not of_roles
     if metric.over == "mouth_to_ear" and unmeasured:
+        # Two can be listed; of a room's many the nearest is offered.
         few = len(measured) <= len(BOTH_WAYS) or metric.way is None
         known = " and ".join(measured) or "joins alone"
         cure = f"it measures {known}" if few else did_you_mean(metric.way, measured)
         raise BadInputError(f"budget {budget.expression!r}: {target.name} does not measure that way", cure)
+    # Who knows legs of its own tells them; of a call of two they are there and back, and those of any echo.
     if isinstance(target, PlacedTarget) or (parties != _TWO and isinstance(target, RoomTarget)):
         legs = {*target.legs}
     else:
@@ -255,6 +261,7 @@ def _check_conversation(scenario: Scenario, target: Target, engine: Engine) -> N
             raise BadInputError(f"budget {budget.expression!r}: in a conversation nobody speaks markers", cure)
         if not simulated or metric.over not in TURNS:
             continue
+        # A budget whose outcome the scenario itself has written down tells nothing of the network.
         if metric.suffix == ".stages.agent" or (metric.suffix in ("", ".stop", ".arrived") and not budget.advisory):
             raise BadInputError(
                 f"budget {budget.expression!r} is pointless: the simulated agent's hangover, think and interrupt_after "
@@ -266,6 +273,7 @@ def _check_conversation(scenario: Scenario, target: Target, engine: Engine) -> N
 def warm_up(setup: CallSetup) -> float:
     """Join once, here and in no time, so that no measured join is the first of the process; return the CPU it took."""
     begun_s = time.process_time()
+    # Not the run's seed: it must not move what is drawn afterwards.
     nobody = np.random.SeedSequence(0)
 
     async def main() -> None:

@@ -26,9 +26,13 @@ from rtcprobe.scenario import Devices
 
 __all__ = ["MOST_BYTES", "clips_of", "mouth_sound"]
 
+# Of base64, which is four thirds of the sound: beside it a page stays below its megabyte.
 MOST_BYTES: Final = 240_000
+# Enough to hear that it was silent before.
 _BEFORE_S: Final = 0.2
+# The answer's first words.
 _AFTER_S: Final = 2.0
+# From the end of a clip back: of a long turn its end is what the response is measured from.
 _LONGEST_S: Final = 8.0
 
 
@@ -37,6 +41,7 @@ def mouth_sound(said: Said, devices: Devices) -> tuple[float, Pcm]:
     decoder = OpusDecoder()
     silence = np.zeros(round(said.ptime_s * SAMPLE_RATE_HZ), dtype=np.float32)
     sound = [silence if frame is None else decoder.decode(frame) for frame in said.frames]
+    # The encoder's look-ahead comes out first, and the microphone heard it before: both lie between sound and packet.
     begun_s = (said.started_s or 0.0) - devices.capture_s - LOOK_AHEAD_SAMPLES / SAMPLE_RATE_HZ
     return begun_s, np.concatenate([np.zeros(0, dtype=np.float32), *sound])
 
@@ -59,6 +64,7 @@ def _worth(turns: Turns) -> Iterator[tuple[LineHeard, float, float]]:
     for line in turns.lines:
         if line.begin_s is None or line.end_s is None:
             continue
+        # A turn that interrupted is heard until the agent was silent, its answer or not.
         silent_s = line.begin_s + line.stop_s if line.stop_s is not None else line.end_s
         last_s = max(line.end_s, silent_s if line.answer is None else line.answer.begin_s)
         until_s = last_s + _AFTER_S
@@ -69,6 +75,7 @@ def _cut(begun_s: float, sound: Pcm, from_s: float, until_s: float) -> Pcm:
     """Return the part of ``sound``, which began at ``begun_s``; silence where it has none."""
     out = np.zeros(round((until_s - from_s) * SAMPLE_RATE_HZ), dtype=np.float32)
     first = round((from_s - begun_s) * SAMPLE_RATE_HZ)
+    # Where the cut begins before the sound does, silence stands for what was not there.
     skipped = max(0, -first)
     part = sound[max(0, first) : max(0, first) + max(0, len(out) - skipped)]
     out[skipped : skipped + len(part)] = part

@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
-from typing import NamedTuple
+from typing import Final
 
 import numpy as np
 
@@ -15,14 +14,13 @@ from rtcprobe.audio.detector import DetectedGate, detected_spans, silero
 from rtcprobe.audio.pcm import SAMPLE_RATE_HZ, Pcm
 from rtcprobe.audio.voice import Span, VoiceGate, voiced_spans
 from rtcprobe.audio.wav import wav_file
-from rtcprobe.call.live import LiveEar, LiveSpeech, LiveTrack
-from rtcprobe.call.targets.base import Call, CallSetup
+from rtcprobe.call.live import LiveEar, LiveSpeech
+from rtcprobe.call.targets.base import CallSetup
 from rtcprobe.conversation import (
     Claim,
     Conversation,
     ScriptedUser,
     SimulatedAgent,
-    Spoken,
     Talker,
     Utterance,
     spoken_lines,
@@ -33,15 +31,13 @@ from rtcprobe.hearing.intelligibility import Ear, understood
 from rtcprobe.hearing.turns import Heard, Script, Talk, Turns, hear_turns
 from rtcprobe.probe.clips import clips_of, mouth_sound
 from rtcprobe.probe.hearing import Listened
+from rtcprobe.probe.spoke import Spoke
 from rtcprobe.recording import Said
 from rtcprobe.result import Account, Clip
 from rtcprobe.scenario import Devices, Party, Scenario
 from rtcprobe.ways import Way
 
-__all__ = ["Conversing", "Spoke", "spoke_in"]
-
-MARKERS_S = 6.0
-"""How much is spoken for joins, again and again: in calls of a conversation nobody speaks markers."""
+__all__ = ["Conversing"]
 
 _SOFTWARE = Devices(capture_s=0.0, playback_s=0.0)
 """What a simulated agent hears and speaks through."""
@@ -54,6 +50,9 @@ class Conversing:
         BadInputError: a line that cannot be made to sound, or a detector that is not installed.
     """
 
+    markers_s: Final = 6.0
+    """How much is spoken for joins, again and again: in calls of a conversation nobody speaks markers."""
+
     def __init__(self, scenario: Scenario, plan: Conversation) -> None:
         self._scenario, self._plan = scenario, plan
         self._user, self._agent = scenario.parties[:2]
@@ -61,6 +60,7 @@ class Conversing:
             silero()  # where it is not installed, that is said before anybody calls
         self._lines: tuple[Utterance, ...] = spoken_lines(plan)
         takes_s = sum(len(line.sound) for line in self._lines) / SAMPLE_RATE_HZ
+        # Without any pause or answer: what cannot end within the call is refused before it is placed.
         if takes_s >= scenario.call.duration_s:
             raise BadInputError(
                 f"the lines alone take {takes_s:.1f}s to say, and call.duration is {scenario.call.duration_s:g}s",
@@ -79,6 +79,7 @@ class Conversing:
             setup,
             speech={
                 self._user.name: self._speech(self._user, user, self._user.devices),
+                # It has no end of its own: it ends with the user's mouth (``call.live`` rule 3).
                 self._agent.name: replace(self._speech(self._agent, agent, _SOFTWARE), follows=self._user.name),
             },
         )
@@ -106,6 +107,7 @@ class Conversing:
         back = next((each for each in ways if each.came.listener == self._user.name), None)
         if there is None or back is None or there.said.started_s is None:
             return
+        # An echo, or an agent outside, has no mouth of ours: what it said is only heard.
         ours = back is not there
         turns, heard = hear_turns(
             Talk(
@@ -125,9 +127,11 @@ class Conversing:
         )
         self._heard[number] = turns
         self._claims[number] = spoke.claims
+        # Of the first call that was heard: a void or failed one has none.
         if self._plan.keep_sound and not self._clips:
             self._clips = clips_of(number, turns, there.said, heard, self._user.devices)
         if self._plan.intelligibility and ours:
+            # Each side's original beside what the other's ear played of it: both directions are judged alike.
             user_heard = heard.playback.stamps, heard.sound
             user = there.said, spoke.lines, _kept(spoke.agent_ear)
             self._understood[number] = understood(turns, user, (back.said, spoke.answers, user_heard))
@@ -140,34 +144,6 @@ class Conversing:
         if not self._heard:
             return ()
         return accounts_of(self._heard, self._user.name, self._understood, self._claims, self._clips)
-
-
-class Spoke(NamedTuple):
-    """What the user of a conversation said, what our agent answered, and the ear it has.
-
-    Of an agent outside: when packets passed the end of the user's emulated line, by RTP timestamp, and what it told of
-    itself.
-    """
-
-    lines: Sequence[Spoken] = ()
-    answers: Sequence[Spoken] = ()
-    agent_ear: LiveEar | None = None
-    left_s: Mapping[int, float] = MappingProxyType({})
-    claims: Sequence[Claim] = ()
-    came_s: Mapping[int, float] = MappingProxyType({})
-
-
-def spoke_in(call: Call) -> Spoke:
-    """Return what the user of a conversation said in ``call``; nothing where it is none."""
-    tracks = [section.track for peer in call.peers for section in peer.sections]
-    mouths = [track.mouth for track in tracks if isinstance(track, LiveTrack)]
-    if not mouths:
-        return Spoke()
-    edge, said = mouths[0].edge, mouths[0].talker.said
-    if edge is not None:
-        claims = next((peer.claims.came for peer in call.peers if peer.claims is not None), [])
-        return Spoke(said, left_s=edge.left_s, came_s=edge.came_s, claims=claims)
-    return Spoke(said, mouths[1].talker.said, mouths[1].ear) if len(mouths) > 1 else Spoke(said)
 
 
 def _kept(ear: LiveEar | None) -> Ear:

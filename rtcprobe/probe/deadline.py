@@ -30,6 +30,7 @@ _LAST_PACKETS_S = 10.0
 
 def longest_join_s(setup: CallSetup) -> float:
     """Return the seconds after which a join must have ended: preparing, joining, lingering, hanging up."""
+    # Twice: a target may prepare (a room, a browser) for as long as joining may take.
     return 2 * setup.join_timeout_s + setup.linger_s + _STEPS_OF_AN_END * HANG_UP_TIMEOUT_S
 
 
@@ -69,11 +70,13 @@ async def in_time(call: Call, using: Awaitable[object], limit_s: float) -> None:
 
 def end(call: Call, why: str) -> None:
     """Say what ended a call from outside: it failed where it had not come about, and was cut where it had."""
+    # The call said itself what became of it: that is nearer to the cause.
     if call.failed is not None or call.cut is not None:
         return
     if all(joiner.heard_packet.is_set() for joiner in call.joiners):
         call.cut = why
         return
+    # Who did not connect held it up; where all did, who was to be heard first.
     late = next((peer for peer in call.peers if not peer.connected.is_set()), call.joiners[0])
     call.stopped = Stop(late.timeline.reached(), late.timeline.awaited())
     call.failed = f"{late.side} {call.stopped.awaited}: {why}"

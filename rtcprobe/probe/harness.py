@@ -37,10 +37,12 @@ _AS_SHOWN_S = 0.000005
 RESIDUAL_S = 0.005
 """Of the mean over ``_ENOUGH`` markers. Measured over the library and lossy links: 0.005 ms where playout keeps time,
 0.5 ms where NetEQ stretches within markers (a stretch moves a marker by up to 15 ms, and few of them have one)."""
+# Markers of which a mean is as good as stated; of fewer, as much more is allowed as there are fewer.
 _ENOUGH = 10
 
 
 def _seconds() -> array[float]:
+    # Eight bytes a sample: an hour of pacing is 180,000 of them a mouth.
     return array("d")
 
 
@@ -102,6 +104,7 @@ class Harness:
         dominated = (
             f"the instrument dominated: {words} was {late_s * 1e3:.1f} ms late at p95, more than {LIMIT_S * 1e3:g} ms"
             for (name, samples), words in zip(self._named(), ("its loop", "its emulator", "its mouth"), strict=True)
+            # A clockwork that had nothing to do was not late.
             if samples and (late_s := float(np.percentile(samples, 95))) > LIMIT_S
         )
         return (*muffled, *self.doubts, *dominated)
@@ -110,6 +113,7 @@ class Harness:
         """Yield where the ear is wrong, or was too often disturbed."""
         accounts = list(accounts)
         for ear in accounts:
+            # Counted by ``hearing.played``, of browsers' ends alone.
             aside = 0 if ear.playout is None else ear.playout.counts.get("markers_set_aside") or 0
             if aside > MOST_UNSETTLED * (aside + ear.scheduled):
                 yield (

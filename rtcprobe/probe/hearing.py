@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rtcprobe.audio.opus import SAMPLE_RATE_HZ
 from rtcprobe.audio.wav import wav_file
@@ -12,18 +13,20 @@ from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import Call
 from rtcprobe.call.targets.base import Way as PeerWay
 from rtcprobe.hearing.ears import Ear
-from rtcprobe.hearing.lips import LipSync
+from rtcprobe.hearing.openings import first_audio_s
 from rtcprobe.hearing.played import PlayedEar, played_ear
-from rtcprobe.hearing.playing import first_audio_s
 from rtcprobe.hearing.pooled import CallAccount
 from rtcprobe.hearing.speech import Voices
 from rtcprobe.probe.placing import Attempt
-from rtcprobe.probe.seeing import first_pictures
+from rtcprobe.probe.seeing import watched
 from rtcprobe.recording import Came, Said
 from rtcprobe.result import Join, Retransmission
 from rtcprobe.scenario import Scenario
 from rtcprobe.timeline import Cost, Stop, phases, price
 from rtcprobe.ways import Way
+
+if TYPE_CHECKING:
+    from rtcprobe.hearing.lips import LipSync
 
 __all__ = ["Joined", "Listened", "RoundTrip", "hear_call", "judge_join"]
 
@@ -64,6 +67,7 @@ def hear_call(
         listener = scenario.party(each.came.listener)
         voice = voices[each.said.party]
         devices = scenario.party(each.said.party).devices.to(listener.devices)
+        # An end that plays by itself (a browser) left sound, and not packets to be played.
         if each.came.sound is not None:
             ears[way] = played_ear(each.said, each.came, voice, devices=devices)
             continue
@@ -86,6 +90,7 @@ def _echo_path_s(way: Way, ears: Mapping[Way, Ear | PlayedEar]) -> float | None:
 
     None where one of them was heard by nobody, though it should have been.
     """
+    # There and back is one way named twice: it counts once.
     delays_s = [ears[each].delay_s for each in dict.fromkeys((way, way.back)) if each in ears]
     known_s = [each for each in delays_s if each is not None]
     return sum(known_s) / len(known_s) if len(known_s) == len(delays_s) else None
@@ -112,6 +117,7 @@ def judge_join(
     ends = _meeting(call, joiner) if server is None else [joiner]
     marks = {peer: dict(peer.timeline.marks) for peer in dict.fromkeys((*ends, joiner))}
     asked: Mapping[str, int] = {}
+    # In a room each has its own trouble; a call of two has one for both.
     failed, stopped = call.troubles.get(joiner, (call.failed, call.stopped))
     joining = {peer.side for peer in call.joiners}
     meshed = 1 < len(call.joiners) == len(joining)  # of several who listen to one alone, all have one side's name
@@ -123,8 +129,10 @@ def judge_join(
     if failed is None and total_s is None:
         failed = f"{party} first_audio: nothing of it could be played"
         stopped = Stop(joiner.timeline.reached(), "first_audio")
+    # Of a join that was never heard, what timers cost is counted to where it was given up.
     end_s = call.setup.join_timeout_s if total_s is None else total_s
     costs = price(call.waits(joiner), total_s=end_s, not_before_s=call.awaited_s(joiner, end_s))
+    # To the server where one forwards: that is the path of this join, whatever lies behind it.
     apart_s = round_trip_s(ends[0].side, server or (ends[1].side if len(ends) > 1 else "callee"))
     timed = Join(
         party=party,
@@ -140,6 +148,7 @@ def judge_join(
         last=next((peer.side for peer in ends if peer is not joiner), None) if meshed else None,
     )
     other = next((peer for peer in ends if peer.side not in joining), None)
+    # Once a round: every further joiner would tell the same other end again.
     if other is None or joiner is not call.joiners[0]:
         return Joined(timed, None)
     return Joined(timed, Join(party=other.side, round=number, marks=marks[other]))
@@ -162,8 +171,14 @@ def _mark_firsts(
             continue  # another listener of the room: an attempt of its own
         heard_s = _first_audio_s(attempt, way, scenario, outside=outside)
         if heard_s is not None:
+            # Of several talkers, whoever was heard first.
             marks[way.listener]["first_audio"] = min(heard_s, marks[way.listener].get("first_audio", heard_s))
-        first = first_pictures(call, way.listener, scenario, outside=outside)
+        seen_on = watched(call, way.listener, outside=outside)
+        if not seen_on:
+            continue
+        from rtcprobe.probe.pictures import first_pictures  # noqa: PLC0415 - 30 modules, of which sound needs none
+
+        first = first_pictures(seen_on, scenario)
         marks[way.listener] |= {name: at_s - way.listener.timeline.begun_s for name, at_s in first.marks_s.items()}
         if way.listener is joiner:
             asked = dict(first.asked)
@@ -218,6 +233,7 @@ def _write_wavs(
         voice = voices[said.party]
         with wav_file(folder / f"{way}.mouth.wav") as mouth:
             mouth.begin((said.started_s or 0.0) - scenario.party(said.party).devices.capture_s)
+            # A mouth that was cut off said less than its speech holds.
             left = round(ear.said_s() * SAMPLE_RATE_HZ)
             for piece in voice.sound():
                 mouth.write(piece[:left])

@@ -56,5 +56,6 @@ class Job:
     @classmethod
     def from_dict(cls, written: Mapping[str, Any]) -> Self:
         """Read back what ``to_dict`` wrote; what else is there is somebody else's."""
+        # A newer asker's keys are left alone: workers may be of the version before, for as long as a reload takes.
         known = {each.name: written[each.name] for each in fields(cls) if each.name in written}
         return cls(**{**known, "settings": tuple(written["settings"])})

@@ -35,6 +35,7 @@ class Messages:
         """Take what was exchanged in call ``number``."""
         for each in ways:
             found, calls = call_messages(each.said, each.came), self._calls.setdefault(each.way, {})
+            # A way may be left over several connections (who came back): one call's messages all the same.
             calls[number] = together(calls[number], found) if number in calls else found
 
     def accounts(self) -> tuple[Account, ...]:
@@ -46,6 +47,7 @@ class Messages:
         if self._without is not None:
             yield self._without
         for way, calls in self._calls.items():
+            # Sent, and never opened: SCTP's own state says where it stood.
             shut = [call.state for call in calls.values() if call.opened_s is None and call.sent]
             if shut:
                 calls_told = "" if len(calls) == 1 else f" in {len(shut)} of {len(calls)} calls"

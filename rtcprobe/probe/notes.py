@@ -36,6 +36,7 @@ class Notes:
     @property
     def hopeless(self) -> bool:
         """Whether an outside target has not been heard at all: it need not be asked again and again."""
+        # Ours are asked again in virtual time, where nothing is waited for.
         return self.placing.outside and not self.joined and self.tried >= VAIN_TRIES
 
     def warn(self, sentence: str) -> None:
@@ -57,4 +58,5 @@ class Notes:
             self.harness.loop_s.extend(placed.lag_s)
             self.harness.emulator_s.extend(placed.emulator_s)
             for said in placed.said:
+                # A browser tells its mouth's lateness itself; ours are compared with what they were due.
                 self.harness.pacing_s.extend(said.pacing_lateness_s() if said.late_s is None else said.late_s)

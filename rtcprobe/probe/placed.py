@@ -13,16 +13,17 @@ from rtcprobe.call.targets.base import CallSetup
 from rtcprobe.hearing.speech import Voices
 from rtcprobe.playout.base import BLOCK_S
 from rtcprobe.probe import stalls
-from rtcprobe.probe.conversing import Spoke, spoke_in
 from rtcprobe.probe.hearing import Listened
 from rtcprobe.probe.messaging import Exchanged, exchanged
 from rtcprobe.probe.placing import Attempt
 from rtcprobe.probe.seeing import Looking, Watched, watched
+from rtcprobe.probe.spoke import Spoke, spoke_in
 from rtcprobe.recording import Said
+from rtcprobe.result import Clock
 from rtcprobe.scenario import Cue
 from rtcprobe.ways import Leg, Way
 
-__all__ = ["Placed", "modelled", "of_stack"]
+__all__ = ["Placed", "left_by", "modelled", "of_stack"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +83,26 @@ def of_stack(attempt: Attempt, *, outside: bool) -> Placed:
     )
 
 
+def left_by(attempt: Attempt, clock: Clock) -> Placed:
+    """Return of a join what ``Notes`` take: what it says of the machine, and not what was heard in it.
+
+    In virtual time the machine has nothing to do with it, so that nobody asks what was said, packet by packet.
+    """
+    call = attempt.call
+    return Placed(
+        ways=(),
+        said=[peer.said() for peer in call.peers if peer.speaks] if clock == "real" else (),
+        legs={},
+        warnings=call.warnings,
+        invalid=getattr(call, "invalid", ()),
+        lag_s=attempt.lag_s,
+        emulator_s=call.network.lateness.samples_s,
+    )
+
+
 def modelled(setup: CallSetup, voices: Voices, seed: np.random.SeedSequence) -> Placed:
     """Return a call of the pure engine; ``seed`` is spent as ``Placing`` spends it on a call of the stack."""
+    # The third child is the phases' in both: equal seeds have equal loudspeakers (``Placing._place`` spawns four).
     chance, call_seed, phase_seed = seed.spawn(3)
     red_copies = setup.protection.red_copies
     from rtcprobe.model import Plan, Voice, place  # noqa: PLC0415 - six modules that a call of the stack does without
@@ -103,6 +122,7 @@ def modelled(setup: CallSetup, voices: Voices, seed: np.random.SeedSequence) -> 
         join_timeout_s=setup.join_timeout_s,
     )
     call = place(plan, call_seed, chance)
+    # One for each party in the order written, as hosts are made by the stack.
     draws = np.random.Generator(np.random.PCG64(phase_seed)).random(len(setup.speech)) * BLOCK_S
     phase_s = dict(zip(setup.speech, draws.tolist(), strict=True))
     return Placed(

@@ -124,8 +124,8 @@ class Placing:
 
         Whatever nobody foresaw fails the call, and leaves the run what it has.
         """
-        entropy_seed, call_seed, phase_seed, round_seed = seed.spawn(4)
-        share = float(np.random.Generator(np.random.PCG64(round_seed)).random())
+        entropy_seed, call_seed, phase_seed, round_seed = seed.spawn(4)  # always four: none moves another
+        share = float(np.random.Generator(np.random.PCG64(round_seed)).random())  # of a round, the same for all hops
         setup = replace(setup, routes={way: [hop.met(share) for hop in hops] for way, hops in setup.routes.items()})
         made: list[Attempt] = []
 
@@ -140,8 +140,8 @@ class Placing:
             for peer in call.peers:
                 for each in peer.sections:
                     if isinstance(each.track, LiveTrack) and each.track.mouth.ear is not None:
-                        each.track.mouth.ear.phase_s = made[0].phase_s(peer)
-            begun(made[0])
+                        each.track.mouth.ear.phase_s = made[0].phase_s(peer)  # it plays in the call itself
+            begun(made[0])  # before anything is awaited: an interruption leaves it (``talking``)
             meter = LagMeter(loop, _PERIODS_S[talks]) if self.clock == "real" else None
             try:
                 await in_time(call, use(call), min(longest_s, self.deadline.left_s))

@@ -24,6 +24,7 @@ from rtcprobe.ways import Leg
 
 __all__ = ["Route", "never_met", "nominal_round_trip_s", "routes"]
 
+# What routes call who is no party: the signalling server, and whoever is called outside.
 _FAR = ("server", "target")
 
 
@@ -38,6 +39,7 @@ def routes(scenario: Scenario, wanted: Sequence[Route]) -> Mapping[Route, Sequen
     first, *others = sites
     out: dict[Route, Sequence[LinkSpec]] = {}
     for source, destination in wanted:
+        # From a server to itself nothing lies between: one that is its own signalling server.
         written = [] if source == destination else _carries(scenario, source, destination)
         if written is not None:
             out[source, destination] = written
@@ -45,12 +47,14 @@ def routes(scenario: Scenario, wanted: Sequence[Route]) -> Mapping[Route, Sequen
         hops = []
         ends = (regions[source], regions[destination])
         if ends[0] is not None and ends[1] is not None:
+            # rtt is of the media path between the two parties; the way to a server is the catalogue's.
             rtt_s = None if {source, destination} & set(_FAR) else scenario.rtt_s
             hops = [_between(scenario, ends[0], ends[1], rtt_s)]
         elif scenario.rtt_s is not None and first in (source, destination):
             there = (sites[first].region, sites[others[0]].region)
             hops = [_between(scenario, *(there if source == first else there[::-1]), scenario.rtt_s)]
         if source in sites:
+            # Access lines belong to parties, whatever the other end is.
             hops.insert(0, sites[source].up)
         if destination in sites:
             hops.append(sites[destination].down)
@@ -61,6 +65,7 @@ def routes(scenario: Scenario, wanted: Sequence[Route]) -> Mapping[Route, Sequen
 def _between(scenario: Scenario, source: str, destination: str, rtt_s: float | None) -> LinkSpec:
     """Return the backbone from one region to another, the border of mainland China included."""
     spec = backbone(source, destination, rtt_s, private=scenario.private).spec
+    # A vendor's own line passes the border by itself: it has none.
     if scenario.private or not enters_mainland(source, destination):
         return spec
     return entering(spec, scenario.border or USUAL_BORDER)
@@ -82,6 +87,7 @@ def never_met(scenario: Scenario, joined_s: float) -> tuple[str, ...]:
     lasts_s = scenario.call.duration_s
     late = {leg: unreached(spec, joined_s + lasts_s, _packet_s(scenario, leg)) for leg, spec in scenario.legs.items()}
     names = {leg: leg.replace("_", " ") for leg in late}
+    # One link for every leg: one sentence.
     if len(late) > 1 and len(set(late.values())) == 1:
         every = "both ways" if len(late) == len(scenario.parties) else "every leg"
         names = {next(iter(late)): every}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,7 +14,6 @@ from rtcprobe.errors import BadInputError, RtcprobeError
 from rtcprobe.hearing.speech import checked_alone, speak
 from rtcprobe.probe import stalls
 from rtcprobe.probe.beforehand import carries_messages, check_target, warm_up
-from rtcprobe.probe.conversing import MARKERS_S, Conversing
 from rtcprobe.probe.deadline import Deadline, longest_join_s, longest_talk_s
 from rtcprobe.probe.environment import environment
 from rtcprobe.probe.harness import Harness
@@ -22,7 +22,7 @@ from rtcprobe.probe.messaging import Messages
 from rtcprobe.probe.notes import Listener, Notes
 from rtcprobe.probe.placing import Placing
 from rtcprobe.probe.routes import never_met, nominal_round_trip_s, routes
-from rtcprobe.probe.seeing import Pictures
+from rtcprobe.probe.seeing import NoPictures
 from rtcprobe.probe.setup import call_setup
 from rtcprobe.probe.stalls import Voided
 from rtcprobe.probe.sweeping import unwalked
@@ -36,7 +36,12 @@ from rtcprobe.result import (
 )
 from rtcprobe.scenario import Scenario
 from rtcprobe.secrets import hiding, scrubbed
+from rtcprobe.shelf import Shelf
 from rtcprobe.verdict import judge
+
+if TYPE_CHECKING:
+    from rtcprobe.probe.conversing import Conversing
+    from rtcprobe.probe.pictures import Pictures
 
 __all__ = ["check_target", "run_probe"]
 
@@ -108,23 +113,22 @@ class _Run:
     def whole(self) -> Result:
         scenario, plan, made_with = self.scenario, self.scenario.call, environment()
         hops = routes(scenario, self.placing.target.routes)
-        conversing = None if scenario.conversation is None else Conversing(scenario, scenario.conversation)
-        lasts_s = plan.duration_s if conversing is None else min(plan.duration_s, MARKERS_S)
-        voices = speak(scenario.sending("audio"), lasts_s, mixed=getattr(self.placing.target, "mixes", False))
+        conversing = _conversing(scenario)
+        lasts_s = plan.duration_s if conversing is None else min(plan.duration_s, conversing.markers_s)
+        mixed = getattr(self.placing.target, "mixes", False)
+        voices = speak(scenario.sending("audio"), lasts_s, mixed=mixed, shelf=Shelf("speech"))
+        # Before any call: an ear that is wrong on this very speech makes all of them void.
         error_s, survived, checked = checked_alone(voices)
         harness = Harness(self.placing.clock, detection_error_s=error_s, survived=survived, checked=checked)
         notes = self.notes = Notes(scenario, self.placing, harness, self.progress)
         self.joining = Joining(notes, Voided("join", plan.joins))
-        pictures = Pictures(
-            scenario,
-            video_dir=self.video_dir,
-            without=self._without("pictures", "measured"),
-            filmed_there=getattr(self.placing.target, "films_there", ()),
-        )
+        pictures = self._pictures()
         messages = Messages(scenario, without=self._without("messages", "exchanged"))
         voided = Voided("call", plan.calls)
         self.talking = Talking(notes, self.engine, voices, pictures, messages, self.wav_dir, voided, conversing)
+        # Rule 1: two children, whatever is made of them. A run without joins has the calls of one with a hundred.
         joins_seed, calls_seed = np.random.SeedSequence(self.seed).spawn(2)
+        # Only there is a join's CPU part of a time that passes.
         if self.placing.outside:
             harness.first_run_s = warm_up(call_setup(scenario, voices, None, endless=True))
         joining, talking = (
@@ -144,10 +148,24 @@ class _Run:
         except KeyboardInterrupt:
             self.interrupted = True
         except RtcprobeError as error:
+            # A WAV that cannot be written is the user's to mend; of what went wrong out there, what was measured before
+            # stands.
             if isinstance(error, BadInputError) or not self.joining.attempts:
                 raise
             notes.warn(f"the run ended early: {error}")  # what was measured before stands
         return self._result(made_with)
+
+    def _pictures(self) -> Pictures | NoPictures:
+        if not self.scenario.sending("video"):
+            return NoPictures()
+        from rtcprobe.probe.pictures import Pictures  # noqa: PLC0415 - 30 modules, of which sound needs none
+
+        return Pictures(
+            self.scenario,
+            video_dir=self.video_dir,
+            without=self._without("pictures", "measured"),
+            filmed_there=getattr(self.placing.target, "films_there", ()),
+        )
 
     def _without(self, what: str, done: str) -> str | None:
         """Return why ``what`` a scenario may have beside sound is not measured; None where it is."""
@@ -207,7 +225,16 @@ class _Run:
             happenings=tuple(talking.happenings),
             parties=talking.report or {party.name: {} for party in self.scenario.parties},
         )
+        # Outside targets report in their own words, tokens among them.
         return scrubbed(result) if self.placing.outside else result
+
+
+def _conversing(scenario: Scenario) -> Conversing | None:
+    if scenario.conversation is None:
+        return None
+    from rtcprobe.probe.conversing import Conversing  # noqa: PLC0415 - 20 modules, of which markers need none
+
+    return Conversing(scenario, scenario.conversation)
 
 
 def _silent(_progress: Progress) -> None:

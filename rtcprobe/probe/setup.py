@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,7 +12,6 @@ from rtcprobe.audio.level import levels_of
 from rtcprobe.audio.mouth import encoded
 from rtcprobe.audio.opus import OpusSettings
 from rtcprobe.audio.protection import Protection
-from rtcprobe.call.camera import Camera
 from rtcprobe.call.mouth_track import Speech
 from rtcprobe.call.script import cues_of
 from rtcprobe.call.targets.base import CallSetup, Route
@@ -20,6 +20,9 @@ from rtcprobe.hearing.speech import Voices
 from rtcprobe.link import LinkSpec
 from rtcprobe.messages import MessagePlan
 from rtcprobe.scenario import Scenario
+
+if TYPE_CHECKING:  # few calls have one
+    from rtcprobe.call.camera import Camera
 
 __all__ = ["call_setup"]
 
@@ -45,6 +48,7 @@ def call_setup(
     """
     sounds = list(scenario.sending("audio").values())
     cues = cues_of(scenario.parties, scenario.script)
+    # Made before the call: encoding within it would cost its time.
     silences = {cue.party: _silence(voices[cue.party].codec) for cue in cues if cue.does == "stop"}
     # Levels cost a pass over the sound: only a server that picks the loudest reads them.
     speech = {

@@ -24,7 +24,9 @@ __all__ = ["TRIES", "Voided", "void_call", "void_join"]
 
 # An attempt is worth two more: a machine that spoils three in a row is too busy to measure on (rule 4).
 TRIES = 3
+# Beyond, what is left was chosen by the machine's quiet moments, not by chance (rule 4).
 _MOST_MISSING = 0.25
+# Of the time a join had: a step that gives up after 30 s was not held up by 50 ms.
 _OF_A_FAILURE = 0.1
 # The longest three say what happened; a sentence with twenty says nothing.
 _TOLD = 3
@@ -91,12 +93,14 @@ class Voided:
 
 
 def _within(stalls: Sequence[Stall], from_s: float, until_s: float) -> list[Stall]:
+    # Any overlap: the first packets after a stall come in a bunch.
     return [stall for stall in stalls if stall.at_s < until_s and stall.at_s + stall.lasted_s > from_s]
 
 
 def _told(stalls: Sequence[Stall]) -> str | None:
     if not stalls:
         return None
+    # The longest, told in the order they came.
     longest = sorted(sorted(stalls, key=lambda stall: -stall.lasted_s)[:_TOLD], key=lambda stall: stall.at_s)
     when = [f"for {stall.lasted_s:.2f} s at {stall.at_s:.2f} s" for stall in longest]
     more = f" and {len(stalls) - _TOLD} times more" if len(stalls) > _TOLD else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,16 +15,19 @@ from rtcprobe.errors import BadInputError
 from rtcprobe.hearing.pooled import CallAccount, pooled
 from rtcprobe.hearing.speech import Voices
 from rtcprobe.probe import stalls
-from rtcprobe.probe.conversing import Conversing
 from rtcprobe.probe.hearing import hear_call
 from rtcprobe.probe.messaging import Messages
 from rtcprobe.probe.notes import Notes
 from rtcprobe.probe.placed import Placed, modelled, of_stack
 from rtcprobe.probe.placing import Attempt, afresh
-from rtcprobe.probe.seeing import Pictures
+from rtcprobe.probe.seeing import NoPictures
 from rtcprobe.probe.stalls import Voided
 from rtcprobe.result import Account, Engine, Happening, LinkReport, PlacedCall, Progress
 from rtcprobe.ways import Leg, Way
+
+if TYPE_CHECKING:
+    from rtcprobe.probe.conversing import Conversing
+    from rtcprobe.probe.pictures import Pictures
 
 __all__ = ["CALL_ATTEMPTS", "Talking"]
 
@@ -39,7 +42,7 @@ class Talking:
     notes: Notes
     engine: Engine
     voices: Voices
-    pictures: Pictures
+    pictures: Pictures | NoPictures
     messages: Messages
     wav_dir: Path | None
     voided: Voided
@@ -61,12 +64,16 @@ class Talking:
                 continue
             if self.notes.placing.deadline.passed:
                 return
+            # A server that failed thrice in a row is left alone; ours, and calls that this machine spoilt, are tried
+            # on.
             if self.notes.placing.outside and self.calls and self.calls[-1].void is None:
                 self._leave_out(number + 1)
                 return
 
     def _call(self, number: int, setup: CallSetup, seed: np.random.SeedSequence) -> bool:
         """Place one call, as often as it takes, and hear it; return whether it came about."""
+        # A void try is made again with the seed it had; one that failed, with the next: the same network would fail it
+        # again.
         seeds = iter(seed.spawn(CALL_ATTEMPTS))
         child = next(seeds)
         for tried in range(1, CALL_ATTEMPTS + 1):
@@ -87,6 +94,7 @@ class Talking:
             if failed is None:
                 self._hear(number, placed)
                 return True
+            # What a call agreed on before it failed is told where nothing better comes.
             self._keep(placed, heard=False)
             self.notes.warn(f"{self._called(number)} did not join: {failed}")
             child = next(seeds, child)
@@ -112,6 +120,7 @@ class Talking:
         except KeyboardInterrupt:
             if begun:
                 self.calls.append(PlacedCall(call=number, attempt=self._tries(number) + 1, cut="interrupted"))
+                # Whether it had joined or not: an end by the user's own hand speaks against no server.
                 self.notes.count(joined=True)
                 self._hear(number, of_stack(begun[0], outside=outside))
             raise
@@ -121,6 +130,7 @@ class Talking:
         if wav_dir is not None and self.notes.scenario.call.calls > 1:
             wav_dir /= f"call-{number + 1}"
             try:
+                # A run into the same folder as an earlier one writes over it.
                 wav_dir.mkdir(exist_ok=True)
             except OSError as error:
                 raise BadInputError(f"{wav_dir} cannot be written", error.strerror or str(error)) from error
@@ -136,6 +146,7 @@ class Talking:
             )
         else:
             self.conversing.hear(number, placed.ways, placed.spoke, wav_dir)
+            # Known to have been heard, with no marker in it: ``_keep`` counts calls by this.
             self.heard[number] = {}
         self.pictures.see(number, placed.watched)
         self.messages.take(number, placed.exchanged)
@@ -148,6 +159,7 @@ class Talking:
         """Keep what a call says of its links and its target; of one that failed, while there is no other."""
         if heard or not self.heard:
             self.report = placed.report
+            # Legs of calls that were heard, one for each; those of a failed one stand only until then.
             self.legs = [*self.legs[: len(self.heard) - 1], placed.legs] if heard else [placed.legs]
 
     def _tries(self, number: int) -> int:

@@ -15,6 +15,7 @@ from rtcprobe.units import format_rate
 
 __all__ = ["Interval", "adapt_lines", "figure_rows", "held_by", "interval_of", "sentence_of", "size_known"]
 
+# What the figure of each change of the line is called, with the second of that change behind it.
 _CHANGE: Final = "settled_from_"
 _SHARES: Final = frozenset(
     {"lost", "steady_share", "utilisation", "frames_lost", "voice_unplayed", "fairness", "least_share"}
@@ -31,6 +32,8 @@ def interval_of(values: Sequence[float | None]) -> Interval | None:
     known = sorted(value for value in values if value is not None)
     if not known:
         return None
+    # David & Nagaraja §7.1, as ``verdict.statistics``: of six and more the order statistics that miss the median by at
+    # most 2.5 % either way; of fewer not even the outermost do (2 · 0.5⁵ = 6 %), so they are told as what they are.
     rank = max(0, int(binom.ppf(0.025, len(known), 0.5)) - 1) if len(known) >= 6 else 0
     return median(known), known[rank], known[-1 - rank]
 
@@ -91,11 +94,13 @@ def sentence_of(
 
     if not any(course.delays for course in courses):
         return f"Nothing that {controller} sends arrives."
+    # A line that never falls has nothing to react to: then how much of it is used is the finding.
     fall = fall_of(case.link, case.length_s)
     if fall is None:
         uses = "has" if intervals["steady_share"] is None else f"uses {value('steady_share')} of the line, with"
         return f"{controller} {uses} {value('freezes')} freezes."
     below = intervals["below_capacity_s"]
+    # Infinity is a sender that did not get below the new capacity before the end.
     never = below is not None and math.isinf(below[0])
     said = f"When the line falls to {format_rate(fall[1])}, {controller} "
     said += "never sends below it, with" if never else f"sends below it after {value('below_capacity_s')}, with"

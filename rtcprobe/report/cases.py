@@ -70,6 +70,7 @@ class Suite:
         if not runs:
             return cls(name=name, time_s=time_s)
         first = runs[0]
+        # Of the first run: those of one suite were made one after the other on one machine.
         made = {key: str(first.environment.get(key, "")) for key in ("date", "host", "commit", "rtcprobe")}
         told = {
             "target": first.target,
@@ -77,6 +78,7 @@ class Suite:
             "seed": ", ".join(str(each.seed) for each in runs),
             "scenario_digest": first.scenario_digest,
             **{key: said for key, said in made.items() if key in ("commit", "rtcprobe")},
+            # Figures of one of several runs would be taken for those of all.
             **(dict(_figures(first)) if len(runs) == 1 else {}),
         }
         return cls(
@@ -104,6 +106,8 @@ def _figures(result: Result) -> Iterator[tuple[str, str]]:
 def result_cases(result: Result, *, strict: bool = False) -> list[Case]:
     """Return the cases of a result: its measurement, its budgets in their order, then the goals people feel."""
     untold = unjudged_reasons(result)
+    # An inconclusive run whose reasons are its budgets' is told by these; one without any reason must not look
+    # measured.
     useless = untold or result.verdict == "invalid" or (result.verdict == "inconclusive" and not result.reasons)
     measured = Case(
         suite=result.scenario,
@@ -113,6 +117,7 @@ def result_cases(result: Result, *, strict: bool = False) -> list[Case]:
     )
     budgets = (_case(result.scenario, each, strict=strict) for each in result.budgets)
     ways = latest_ways(result.mouth_to_ear)
+    # A room of fifty has 2,450 ways: as many goal cases would bury the budgets.
     felt = [each for each in goals(result) if each.direction is None or each.direction in ways]
     return [measured, *budgets, *(_goal(result.scenario, each) for each in felt)]
 
@@ -125,6 +130,7 @@ def fault(scenario: str, sentence: str) -> Case:
 def unjudged_reasons(result: Result) -> tuple[str, ...]:
     """Return the reasons of the verdict that no budget tells."""
     judged = tuple(each.expression for each in result.budgets)
+    # Reasons of budgets begin with their line (``verdict.judge``): those are cases of their own.
     return tuple(each for each in result.reasons if not (judged and each.startswith(judged)))
 
 
@@ -154,6 +160,7 @@ def _goal(scenario: str, goal: Goal) -> Case:
         name=f"goal: {goal.name}{way}",
         outcome="passed" if verdict == "met" else "noted",
         message=goal_sentence(goal),
+        # Out of reach is skipped, not passed with a note: nobody could have kept it.
         skips=verdict == "missed" or goal.out_of_reach,
         goal=True,
     )
@@ -168,6 +175,7 @@ def _case(scenario: str, outcome: BudgetOutcome, *, strict: bool) -> Case:
     else:
         found = "error" if outcome.verdict == "inconclusive" else "failed"
     message = budget_sentence(outcome)
+    # First of all the word: a viewer cuts long messages.
     if outcome.verdict == "undecided":
         message = f"undecided{', which --strict fails' if found == 'failed' else ''}: {message}"
     return Case(

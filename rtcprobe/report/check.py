@@ -25,7 +25,9 @@ from rtcprobe.verdict.goals import Goal
 __all__ = ["check_cases", "check_lines", "check_markdown"]
 
 _TITLES = ("baseline", "now")
+# On a screen of ``ROWS``: the verdict, two reasons and what moved stand above the fold, the gates have the rest below.
 _MOST_REASONS = 2
+# Notes of a screen that would scroll; --json has all.
 _MOST_NOTES = 3
 _OUTCOMES: dict[str, Outcome] = {"pass": "passed", "fail": "failed", "inconclusive": "error"}
 
@@ -64,7 +66,9 @@ def check_cases(check: RegressionCheck, *, strict: bool = False) -> list[Case]:
         if gate.verdict == "fail" and moved:
             message += f"; what moved: {moved}"
         name = f"{gate.difference.name} against its baseline"
+        # Rule 2: what could have seen nothing neither passes nor fails.
         cases.append(Case(suite=scenario, name=name, outcome="noted" if _blind(gate) else outcome, message=message))
+    # Nothing gated, or no join was heard: without a case of its own that would be green.
     if check.verdict != "pass" and all(each.outcome == "passed" for each in cases):
         outcome = "failed" if strict else _OUTCOMES[check.verdict]
         told = "; ".join(check.reasons) or check.verdict

@@ -75,9 +75,12 @@ _TOGETHER = (
     "percentiles and what stayed unplayed, or failed joins and lost markers"
 )
 _LETTERS = "letters: sides that share one are not told apart; the first is a, none stands above a better one"
+# Figures named in the sentence on top; a whole comparison that moved would make it a paragraph.
 _MOST_NAMED = 4
 _SHOWN_S = 5e-5  # less would read 0.0 ms
+# Waterfalls side by side on 80 columns: eleven each beside a name of 24.
 _MOST_COLUMNS = 5
+# Columns that letters, label and blank have before a figure.
 _RANK_NAME = 24
 
 
@@ -85,6 +88,7 @@ def ranking_lines(ranking: Ranking) -> list[Text]:
     """Return the screen of a comparison: of two sides their differences, of more their ranks."""
     lines: list[Text] = []
     if len(ranking.sides) == 2:
+        # Two sides have a difference; letters among two would say it less plainly.
         lines += _two_sides(ranking.pairs[0])
     else:
         for metric in ranking.metrics:
@@ -94,6 +98,8 @@ def ranking_lines(ranking: Ranking) -> list[Text]:
         lines += wrapped(f"note: {each}", indent=1, style="dim", most=None)
     head, sentence = list(_head(ranking)), wrapped(ranking_sentence(ranking), indent=1, style="bold", most=6)
     head = [line for each in ranking.troubles for line in wrapped(each, indent=0, style="bold red", most=None)] + head
+    # Rule 1: where all fits a screen it is read from the top, else what stands last is what the eye finds above the
+    # prompt.
     fits = len(head) + len(sentence) + len(lines) <= ROWS
     return [*head, *sentence, *lines] if fits else [*head, *lines, *sentence]
 
@@ -112,6 +118,7 @@ def difference_lines(
     """
     group = None
     for index, each in enumerate(differences):
+        # A rule whenever the kind changes: rows come grouped (``Both.rows``).
         if each.metric.partition(".")[0] != group:
             group = each.metric.partition(".")[0]
             yield rule(_GROUPS.get(group, group), (*titles, "difference"), edges=_EDGES)
@@ -120,6 +127,7 @@ def difference_lines(
         intervals = (*(estimate_interval(side, each) for side in (each.a, each.b)), signed_bounds(each))
         told = f"   could show {could_show(each)}" if could_show(each) else ""
         line = cells(told, intervals, edges=_EDGES)
+        # A figure without interval or detectable change has no second line.
         if line.plain.strip() and not (brief and word == "pass"):
             line.stylize("dim")
             yield line
@@ -147,6 +155,7 @@ def difference_table(
         sides = [f"{estimate_value(side, each)} {estimate_interval(side, each)}".strip() for side in (each.a, each.b)]
         apart = f"{moved(each)} {signed_bounds(each)}".strip()
         word = words[index][0] if words else verdict_word(each)
+        # Bold is for what needs a look; a pass does not.
         verdict = f"**{word}**" if word in STYLES and word != "pass" else word
         rows.append([full_name(each) + unit_words(each), *sides, apart, could_show(each), verdict])
     head = ["figure", *(plain(each) for each in titles), "difference (95 %)", "could show", "verdict"]
@@ -252,6 +261,7 @@ def _kind(difference: Difference) -> str:
 
 def _ranked(metric: RankedMetric, ranking: Ranking) -> Iterator[Text]:
     letters = dict(zip((side.label for side in ranking.sides), _letters(ranking), strict=True))
+    # Where nothing is decided there are no ranks, and so nothing to be away from.
     column = "from the first" if metric.decided else "no difference shown"
     yield rule(f"{full_name(metric)}{unit_words(metric)}", (column,), edges=(79,))
     width = max(len(place.letters) for place in metric.places) if metric.decided else 0
@@ -265,6 +275,7 @@ def _ranked(metric: RankedMetric, ranking: Ranking) -> Iterator[Text]:
 
 def _from(first: Place, place: Place, metric: RankedMetric) -> str:
     """Return how far ``place`` is from ``first``, with the interval; "" for itself."""
+    # A pair stands once, by the order in which its sides were given, which need not be that of their ranks.
     turned = (place.label, first.label) in metric.pairs
     found = metric.pairs.get((place.label, first.label) if turned else (first.label, place.label))
     if found is None or found.difference is None:
@@ -286,6 +297,7 @@ def _waterfalls(ranking: Ranking) -> Iterator[Text]:
 def _waterfall_rows(ranking: Ranking) -> Iterator[tuple[str, list[tuple[str, list[str]]]]]:
     """Yield the waterfalls of every side: (title, rows of a name and one figure a side)."""
     first = ranking.sides[0].label
+    # Every side's parts are in its comparison with the first: those pairs are enough, whatever the others say.
     against = {pair.b.label: pair for pair in ranking.pairs if pair.a.label == first}
     pairs = [against[side.label] for side in ranking.sides[1:]]
     groups = [dict(part_groups(pair)) for pair in pairs]

@@ -36,6 +36,7 @@ ABSENT = "not there"
 
 def verdict_word(each: Difference) -> str:
     """Return what became of a difference: better, worse, equal, not shown, unjudged, or no data."""
+    # Of equal seeds: the very same in every pair, which "not shown" would hide.
     if each.verdict == "no difference shown" and each.low == each.high == 0.0:
         return "equal"
     return _WORDS.get(each.verdict, each.verdict)
@@ -67,6 +68,7 @@ def signed_bounds(each: Difference, *, turned: bool = False) -> str:
     if each.difference is None or (each.a.exact and each.b.exact):
         return ""
     ends = [(each.low, 1.0), (each.high, 1.0)] if not turned else [(each.high, -1.0), (each.low, -1.0)]
+    # Turned around, the upper end of one is the lower of the other, with its sign.
     said = ["open" if end is None else signed(way * end, each).removesuffix("pp") for end, way in ends]
     return "[open]" if said == ["open", "open"] else f"[{' to '.join(said)}]"
 
@@ -99,6 +101,7 @@ def moved(each: Difference) -> str:
 
 def signed(value: float, each: Difference) -> str:
     """Return a change with its sign; that of a share is in percentage points."""
+    # 5 % to 7 % is 2 percentage points; "+2%" would be read as 5.1 %.
     return figure(value, each.unit, sign=True).removesuffix(" ms").replace("%", "pp")
 
 

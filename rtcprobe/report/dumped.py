@@ -50,6 +50,7 @@ def dumped_lines(dumps: Sequence[Dump], runs: Runs) -> Iterator[Text]:
 
 def _of_stream(dump: Dump, stream: DumpedStream) -> tuple[str, ...]:
     one = len(dump.streams) == 1
+    # A call alone needs no telling apart; of several streams the SSRC does it, as names in a dump are the page's.
     which = "" if one else f", connection {stream.connection}, {stream.medium}"
     return (
         f"{dump.name}{which}" + ("" if one or stream.ssrc is None else f" {stream.ssrc}"),
@@ -63,10 +64,12 @@ def _of_stream(dump: Dump, stream: DumpedStream) -> tuple[str, ...]:
 
 def _of_runs(name: str, accounts: Sequence[Account]) -> tuple[str, ...]:
     counted = [each.playout.w3c for each in accounts if each.playout is not None]
+    # Lost before any copy: what W3C calls packetsLost knows no RED.
     sent = [each.protection for each in accounts if each.protection is not None]
 
     def over(part: str, whole: str) -> float | None:
         parts = [(each.get(part), each.get(whole)) for each in counted]
+        # A run that counted nothing has no part in a mean: sums over sums, as W3C's totals are meant to be divided.
         known = [(some, all_of) for some, all_of in parts if some is not None and all_of]
         return math.fsum(some for some, _ in known) / math.fsum(all_of for _, all_of in known) if known else None
 

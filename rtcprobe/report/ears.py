@@ -33,6 +33,7 @@ def ear_lines(result: Result, page: Page) -> Iterator[Text]:
     calls = len({each.call for each in result.calls if each.void is None and each.failed is None})
     title = say("Mouth to ear: {calls} calls, ms", calls=calls) if calls > 1 else say("Mouth to ear, ms")
     late = {each.direction: beyond(each.outcome) for each in goals(result) if each.direction is not None}
+    # Three columns of figures with intervals and a bar do not fit 80 columns; from three ways on the eye compares rows.
     if len(ears) > _COLUMNS:
         yield from _in_rows(title, ears, late, page)
         return
@@ -51,6 +52,7 @@ def ear_lines(result: Result, page: Page) -> Iterator[Text]:
         (" RED, FEC, NACK brought (+ms)", _copies),
         (" R, MOS talking, listening", _quality),
     ):
+        # Rows that no way has anything in are left out: silence protection, an end without packets.
         found = [read(ear) for ear in heard]
         if any(found):
             yield page.cells(title, found)
@@ -90,6 +92,7 @@ def _in_rows(title: str, ears: Mapping[Way, Account | None], late: Mapping[Way, 
         yield Text(f" {few}")
     timed = sorted((ear for ear in every.values() if ear is not None and ear.stages), key=lambda ear: ear.total_s)
     if timed:
+        # Where the soonest and the latest spend their time tells more than a mean of all.
         ends = [timed[0], timed[-1]] if len(timed) > 1 else timed
         yield page.rule("Mean, soonest and latest", [arrow(each.way) for each in ends])
         yield from _stages(ends, page)
@@ -101,6 +104,7 @@ def latest_ways(ears: Mapping[Way, _Ear]) -> Mapping[Way, _Ear]:
     """Return all ways; of too many the latest, and those never heard, in their order."""
     if len(ears) <= MANY:
         return ears
+    # Those never heard first of all: infinitely late (``_total_s``).
     late = sorted(ears, key=lambda way: -_total_s(ears[way]))[:MANY]
     return {way: ear for way, ear in ears.items() if way in late}
 
@@ -121,6 +125,7 @@ def _unplayed(ear: Account | None) -> str:
     found = None if ear is None else ear.protection
     if found is None or not found.sent:
         return ""
+    # Negative where a copy came sooner than the buffer would have waited: the sign is said.
     cost = "" if found.cost_s is None else f" for {found.cost_s * 1e3:+.1f} ms"
     return f"{plain_share(found.loss.get('before'))}→{plain_share(found.unplayed)}{cost}"
 

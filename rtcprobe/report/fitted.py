@@ -34,6 +34,7 @@ def fitted_lines(fitted: Fitted) -> Iterator[Text]:
     yield Text(f" loss         {share}, {losses.lost:,} of {losses.probes:,}")
     if losses.burst is not None and losses.burst_ci is not None:
         yield Text(f" mean burst   {losses.burst:.1f} {bounds(*losses.burst_ci, 'number')} packets")
+    # A screen of them; the JSON has all. A link with more is told by its losses, not by outages.
     for outage in losses.outages[:8]:
         yield Text(
             f" outage       {format_duration(round(outage.for_s, 2))} at {format_duration(round(outage.at_s, 1))}"

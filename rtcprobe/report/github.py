@@ -52,8 +52,10 @@ def append_summary(texts: Iterable[str], environment: Mapping[str, str] = os.env
         return
     try:
         with Path(path).open("ab") as file:
+            # Other commands of the step may have written before: GitHub counts all of it.
             room = SUMMARY_BYTES - file.tell()
             for text in texts:
+                # A lone surrogate (a path of another encoding) must not cost the summary.
                 data = text.encode("utf-8", errors="replace")
                 if len(data) <= room:
                     file.write(data)

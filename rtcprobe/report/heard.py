@@ -42,6 +42,7 @@ def heard_lines(heard: Heard) -> Iterator[Text]:
         yield from _warned(video.warnings)
     if heard.others:
         yield rule("Other streams in it, not heard (choose with --ssrc)")
+        # A conference's capture may hold hundreds.
         for stream in heard.others[:12]:
             clock = "no clock" if stream.clock_hz is None else f"{stream.clock_hz / 1000:g} kHz"
             yield Text(f" {_named(stream)}: {stream.count:,} packets, {stream.duration_s:.1f} s, {clock}")
@@ -73,6 +74,7 @@ def found(each: HeardStream, kind: str) -> str:
     """Return what was found, in a sentence or two that say as whom it was heard."""
     middle, network = each.replayed.middle, each.network
     concealed = middle.concealed
+    # Nothing emitted: both are quotients through the samples that came out.
     if concealed is None or middle.jitter_buffer_s is None:
         return "Nothing of it could be played."
     made_up = (
@@ -85,6 +87,8 @@ def found(each: HeardStream, kind: str) -> str:
             f" If the fastest packet took {milliseconds(each.one_way_s, 0)} ms from the mouth, as you say, words were "
             f"heard after {milliseconds(each.mouth_to_ear_s, 0)} ms, devices left out."
         )
+    # A log has the instants at which its own receiver asked for sound; a capture has not, and a receiver on time is
+    # assumed.
     if kind == "rtc event log":
         return f"{said} Heard when the receiver asked for sound."
     return f"{said} From a capture: as a receiver that is on time would hear it."
@@ -102,6 +106,7 @@ def seen_sentence(each: SeenStream, kind: str) -> str:
         else f"it froze {count:g} {'time' if count == 1 else 'times'}, {frozen_s:.1f} s or "
         f"{format_ratio(middle.freeze_share)} of the time"
     )
+    # A packet that came when it was sent again is no loss to a viewer.
     lost = each.network.lost - each.repaired
     missing = "every packet came" if not lost else f"{lost:,} packets never came"
     said = f"It showed {middle.frame_rate:.1f} pictures a second; {missing}, {froze}."
@@ -147,12 +152,14 @@ def rows_of(each: HeardStream) -> Iterator[tuple[str, str]]:
         ("heard behind the fastest, mean", "behind_mean_s", "s"),
     ):
         yield title, _ranged(getattr(middle, name), ranges.get(name), "s" if unit == "s" else "share")
+    # W3C: concealments of 150 ms and longer are interruptions.
     low, high = ranges["interruptionCount"]
     yield (
         "interruptions of 150 ms and more",
         f"{middle.w3c['interruptionCount']:g}" + (f" [{low:g}–{high:g}]" if low < high else ""),
     )
     yield "gaps by loss, by lateness", f"{middle.lost_gaps}, {middle.late_gaps}"
+    # Samples of 48 kHz: 48 a millisecond.
     moved = (middle.w3c["insertedSamplesForDeceleration"], middle.w3c["removedSamplesForAcceleration"])
     yield "stretched, shortened", ", ".join(f"{samples / 48:,.0f} ms" for samples in moved)
     what = "listening" if each.one_way_s is None else "conversation, on your one-way delay"
@@ -201,6 +208,7 @@ def between_lines(each: Between) -> Iterator[Text]:
         indent=0, style="bold", most=None,
     )  # fmt: skip
     p50_s, p95_s, p99_s, most_s = (
+        # What the two clocks are apart goes out of a difference of delays, and only of that.
         milliseconds(value - each.delay_min_s, 2)
         for value in (each.delay_p50_s, each.delay_p95_s, each.delay_p99_s, each.delay_max_s)
     )

@@ -60,19 +60,23 @@ def append_result(result: Result, path: str) -> str | None:
     Raises:
         BadInputError: the file cannot be written, or another process keeps it locked.
     """
+    # Before the lock: others wait for as long as it is held.
     line = line_of(result)
     try:
         with _locked(path) as file:
             size = os.fstat(file).st_size
             keep, end, told = _healed(file, size, path)
+            # Healed before the new line is written, within the same lock: nobody reads a torn line in between.
             if keep < size:
                 os.ftruncate(file, keep)
             try:
                 _write(file, end + line)
                 os.fsync(file)
+            # Also Ctrl-C in the midst of a write: what is half there is taken back (rule 1).
             except BaseException:
                 os.ftruncate(file, keep)
                 raise
+        # A new file's name is in its folder's data, which fsync of the file does not write (fsync(2)).
         if size == 0:
             _sync_folder(Path(path).parent)
     except OSError as error:
@@ -87,13 +91,18 @@ def _locked(path: str) -> Iterator[int]:
         import fcntl  # noqa: PLC0415 - not on Windows
     except ImportError as error:
         raise BadInputError(f"{path} cannot be locked on this system", "write results with --json") from error
+    # O_APPEND: each write lands at the end, also where another process of an older version does not lock. Not
+    # inherited: a child that outlives us would keep the lock.
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     try:
+        # Looked at once open, not before: what a name leads to may have changed since ``check_appendable``.
         if not stat.S_ISREG(os.fstat(file).st_mode):
             raise BadInputError(f"{path} cannot be appended to", "name a regular file")
         deadline_s = time.monotonic() + LOCK_TIMEOUT_S
         while True:
             try:
+                # Asked again and again, not waited for: flock(2) has no time-out, and a signal that ended the wait
+                # would have to be the process' own.
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
@@ -112,6 +121,7 @@ def _healed(file: int, size: int, path: str) -> tuple[int, bytes, str | None]:
     if size == 0 or os.pread(file, 1, size - 1) == b"\n":
         return size, b"", None
     begin, tail = size, b""
+    # A room's result can be longer than ``_TAIL_BYTES``: on, until the line's beginning is found.
     while begin > 0 and b"\n" not in tail:
         length = min(_TAIL_BYTES, begin)
         begin -= length

@@ -49,6 +49,7 @@ def check_writable(path: str) -> None:
     if path == "-":
         return
     target = _resolved(path)
+    # The folder, too, as a file is renamed into its place (rule 1).
     folder = target.parent
     if target.is_dir():
         raise BadInputError(f"{path} cannot be written", "it is a folder; name a file in it")
@@ -83,6 +84,7 @@ def write_whole(text: str, path: str) -> None:
         if target.exists() and not target.is_file():  # /dev/null, a pipe: nothing could be renamed into its place
             _write_into(target, text)
             return
+        # Beside its place: a rename over two file systems would be a copy, and a crash in it half a file.
         with tempfile.NamedTemporaryFile(
             "w", encoding="utf-8", errors="replace", dir=target.parent, prefix=f".{target.name}.", delete=False
         ) as file:
@@ -91,6 +93,8 @@ def write_whole(text: str, path: str) -> None:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
+                # NamedTemporaryFile makes files that only their owner reads (0600); whoever replaces one keeps its
+                # rights.
                 beside.chmod(0o644 if not target.exists() else target.stat().st_mode & 0o777)
                 beside.replace(target)
             except BaseException:
@@ -152,6 +156,8 @@ def _write_into(place: Path, text: str) -> None:
     deadline_s = time.monotonic() + READER_TIMEOUT_S
     while True:
         try:
+            # Opening a pipe to write waits for a reader, for ever; without waiting it fails with ENXIO until there is
+            # one (fifo(7)).
             handle = os.open(place, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             break
         except OSError as error:

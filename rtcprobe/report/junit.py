@@ -31,12 +31,15 @@ def junit(cases: Iterable[Case], measured: Iterable[Suite] = ()) -> str:
     known = {each.name: each for each in measured}
     suites: dict[str, list[Case]] = {}
     for case in cases:
+        # In the order in which scenarios first come: viewers keep it.
         suites.setdefault(case.suite, []).append(case)
     root = ET.Element(
         "testsuites", {"name": "rtcprobe"} | _counts([each for found in suites.values() for each in found])
     )
     for name, found in suites.items():
+        # Of suites alone: the schema has no such attribute on the root.
         skipped = {"skipped": str(sum(_skipped(each) for each in found))}
+        # A scenario that could not even be read was never measured: it has a case and nothing else.
         about = known.get(name, Suite(name=name, time_s=0.0))
         suite = ET.SubElement(root, "testsuite", {"name": _written(name)} | _counts(found) | skipped | _made(about))
         if about.properties:
@@ -74,6 +77,7 @@ def _add(suite: ET.Element, case: Case, time_s: float) -> None:
     element = ET.SubElement(suite, "testcase", names)
     message = _written(case.message)
     if case.outcome == "failed":
+        # The sentence twice: Jenkins shows the attribute in lists, GitLab and others the text.
         ET.SubElement(element, "failure", type="missed", message=message).text = message
     elif case.outcome == "error":
         ET.SubElement(element, "error", type="inconclusive", message=message).text = message

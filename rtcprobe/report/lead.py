@@ -106,6 +106,7 @@ def _joining(result: Result) -> str:
     if middle is None:
         return say("{count} joins were too few to say how long joining takes{lost}", count=len(attempts), lost=lost)
     took = say("joining took {ms} ms", ms=milliseconds(middle, 0))
+    # A p95 of None lies among joins that failed: the goal is broken by those alone, whatever the others took.
     if tail is None and failed > len(attempts) * BEYOND:
         return say("{took}{lost}, where the goal allows one in twenty", took=took, lost=lost)
     if tail is None:  # too few joins to say more
@@ -129,6 +130,7 @@ def _against(found_s: float) -> str:
 
 def _hearing(result: Result) -> str:
     answered = next(iter(result.of_kind("response").values()), None)
+    # Of a conversation the answer is what is asked; how late sound came lies within it.
     if answered is not None:
         return _answering(answered, result)
     heard = [(way, ear) for way, ear in result.mouth_to_ear.items() if ear.heard]
@@ -142,6 +144,7 @@ def _hearing(result: Result) -> str:
         ms = milliseconds(middles[0][1], 0)
         return say("{who} after {ms} ms, {late}", who=_who(middles[0][0]), ms=ms, late=_late(late[:1]))
     (soonest, low), *_, (latest, high) = sorted(middles, key=lambda each: each[1])
+    # Two ways that are not each other's (ana hears ben, cho hears dan) are no "each other".
     if len(middles) > len(BOTH_WAYS) or soonest.back != latest:
         return say(
             "people hear each other after {low} to {high} ms ({who} last), {late}",
@@ -159,6 +162,7 @@ def _unheard(result: Result) -> str:
     """Return how much of what was said nobody heard, where that is more than a delay may stand for."""
     ears = result.mouth_to_ear.values()
     said, lost = sum(ear.scheduled for ear in ears), sum(ear.lost for ear in ears)
+    # All lost is "nobody was heard"; a loss that links were asked for is told by its figure.
     if not lost or lost == said or lost < said * _MUCH:
         return ""
     return say("{share} of what was said was lost", share=rough_share(lost / said))
@@ -170,9 +174,11 @@ def _answering(account: Account, result: Result) -> str:
     if not account.heard:
         return f"{who} answered none of {account.scheduled} turns"
     stages = [(each.delay_s, each.stages or {}) for each in account.samples]
+    # Sample by sample, then the median: a difference of medians is nobody's delay.
     added = sorted(delay_s - found["agent"] for delay_s, found in stages if "agent" in found)
     took = f"{who} answered after {milliseconds(_middle(account), 0)} ms"
     if result.target not in SIMULATED or not added:
+        # An agent of somebody else's answers when it likes: what lies between cannot be parted from it.
         return took
     return f"{took}, of which network and playout are {milliseconds(added[(len(added) - 1) // 2], 0)}"
 
@@ -194,6 +200,7 @@ def _late(found: list[Goal]) -> str:
         return say("later than {limit}, every time", limit=limit)
     if max(shares) == 0.0:
         return say("never later than {limit}", limit=limit)
+    # Equal ends are said once.
     both = dict.fromkeys(rough_share(each) for each in (min(shares), max(shares)))
     return say("later than {limit} in {share} of what is said", limit=limit, share=say(" and ").join(both))
 

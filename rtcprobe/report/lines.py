@@ -27,6 +27,7 @@ __all__ = [
     "wrapped",
 ]
 
+# A terminal's width since VT100 and xterm's default: what is written for it is never cut.
 COLUMNS = 80
 ROWS = 39
 """One less than 40: the shell's prompt takes the last."""
@@ -52,12 +53,10 @@ _WIDE = "\u2e80-\u9fff\uff00-\uff60"
 _CLOSES = "\uff0c\u3002\uff1b\uff1a\u3001\uff01\uff1f\uff09\u300b\u300d"
 """Full-width comma, stop, semicolon, colon, enumeration comma, exclamation and question mark, closing brackets."""
 
-# A word of other letters, or one Chinese character, each with the marks that close it; or blanks.
+# piece = word *closes / wide *closes / 1*closes / 1*blank     word: of other letters; wide: one Chinese character
 _PIECES = re.compile(rf"[^\s{_WIDE}{_CLOSES}]+[{_CLOSES}]*|[{_WIDE}][{_CLOSES}]*|[{_CLOSES}]+|\s+")
 
-# A word, a Chinese character, or a blank; each with the marks behind it that close.
-_PIECES = re.compile(rf"[^\s{_WIDE}{_CLOSES}]+[{_CLOSES}]*|[{_WIDE}][{_CLOSES}]*|[{_CLOSES}]+|\s+")
-
+# One character for one, so that columns stay; the rest of a line's letters are people's own.
 _ASCII = str.maketrans({"─": "-", "█": "#", "▌": "#", "→": ">", "–": "-", "·": "-", "…": ".", "±": "~", "◄": "<"})
 
 
@@ -66,9 +65,12 @@ def print_lines(lines: Iterable[Text], console: Console) -> None:
     plain = not (console.encoding or "").lower().startswith("utf")
     for line in lines:
         said = line.plain.translate(_ASCII) if plain else line.plain
+        # Escape sequences in a name would move the cursor, set titles, or worse; a result file is no more trusted than
+        # its writer.
         if not said.isprintable():  # from a file that somebody edited: a terminal would obey it
             said = "".join(each if each.isprintable() else "?" for each in said)
         text = line if said is line.plain else Text(said, spans=line.spans)
+        # No markup and no highlighting: brackets of an interval are rich's own syntax.
         console.print(text, no_wrap=True, overflow="ellipsis", crop=True, highlight=False)
 
 
@@ -84,6 +86,7 @@ def cell_width(text: str) -> int:
 
 def wrapped(text: str, *, indent: int, style: str = "", most: int | None = None, width: int = COLUMNS) -> list[Text]:
     """Return ``text`` on as many lines as it needs, at most ``most`` if told; later ones are indented further."""
+    # textwrap counts characters and breaks at blanks, of which Chinese has none.
     if cell_width(text) > len(text):
         return [Text(line, style=style) for line in _wide_wrapped(text, indent, width)[:most]]
     lines = textwrap.wrap(
@@ -105,6 +108,7 @@ def _wide_wrapped(text: str, indent: int, width: int) -> list[str]:
     pieces = _PIECES.findall(text)
     lines = [" " * indent]
     for piece in pieces:
+        # A blank at the end of a line takes no room, and a piece that is too long for any line stands alone.
         if cell_width(lines[-1] + piece.rstrip()) > width and lines[-1].strip():
             lines[-1] = lines[-1].rstrip()
             lines.append(" " * (indent + 2))

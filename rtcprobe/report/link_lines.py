@@ -47,6 +47,7 @@ def _in_rows(title: str, reports: Sequence[LinkReport | None], names: Sequence[s
     Of more than ``MANY`` legs those of the longest delays have one.
     """
     if len(reports) > MANY:
+        # By place, as two legs may have equal names in a relay's report.
         longest = sorted(range(len(reports)), key=lambda place: -_p95_s(reports[place]))[:MANY]
         kept = sorted(longest)
         told = say("{title}, {few} longest of {all}", title=title, few=MANY, all=len(reports))
@@ -63,6 +64,7 @@ def _in_rows(title: str, reports: Sequence[LinkReport | None], names: Sequence[s
     for name, report in zip(names, reports, strict=True):
         drops = {} if report is None else report.achieved.drops
         dropped += [f"{name} {', '.join(f'{count:,} {say(cause)}' for cause, count in drops.items())}"] if drops else []
+        # Only what chance does not make of it: in a room of forty legs all "yes" would be a page of them.
         chance, _, spread = by_chance(report).partition(" ")
         unlikely += [f"{name} {spread}"] if chance == say("no") else []
     if unlikely:

@@ -23,6 +23,7 @@ def print_catalogue(console: Console) -> None:
         table.add_column("region", style="bold")
         table.add_column("place")
     names = list(REGIONS)
+    # Two columns of regions, the first the longer one: rounded up.
     half = -(-len(names) // 2)
     for left, right in zip(names[:half], [*names[half:], ""], strict=False):
         table.add_row(left, REGIONS[left].place, right, REGIONS[right].place if right else "")
@@ -83,6 +84,7 @@ def _figures(spec: LinkSpec) -> str:
         parts.append(f"delay p50 {milliseconds(asked.delay_p50_s)} p95 {milliseconds(asked.delay_p95_s)} ms")
     if asked.loss is not None:
         parts.append(f"loss {format_ratio(asked.loss)}")
+    # Independent losses have bursts of 1 / (1 − loss), little above one: no news.
     if asked.mean_burst is not None and asked.mean_burst > 1.5:
         parts.append(f"in bursts of {asked.mean_burst:.3g}")
     if asked.rate_bps is not None:

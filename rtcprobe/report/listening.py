@@ -11,6 +11,7 @@ from rtcprobe.ways import Way
 
 __all__ = ["print_listening"]
 
+# Segments: ViSQOL's median of two is a mean of two, and its spread over one network's losses is unknown.
 _FEW = 3
 
 
@@ -19,6 +20,7 @@ def print_listening(rows: Iterable[tuple[Way, Listening]], console: Console) -> 
     few = False
     for index, (way, found) in enumerate(rows):
         if index == 0:
+            # After the first score: models load for seconds, and an error should not stand below an empty table.
             head = f"{'MOS-LQO':<18} {'median':>7} {'lowest':>7} {'highest':>8} {'segments':>9} {'a copy':>7}"
             console.print(head, style="bold")
         few = few or len(found.scores) < _FEW

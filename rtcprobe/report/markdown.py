@@ -33,6 +33,8 @@ _MOST_COLUMNS = 12
 _BUDGET_ORDER = ("missed", "inconclusive", "undecided", "met")
 # A name that is a URL would become a link, and a mark of Markdown's (or GitHub's @ and #) something else than itself.
 _SCHEME = re.compile(r"\bhttps?:")
+# As numeric character references, which GitHub shows as the character and reads as nothing; a backslash before it would
+# stay visible within HTML.
 _SPECIAL = re.compile(r"([\\`*\[\]<>|&@#~!])")
 
 
@@ -105,11 +107,13 @@ def _pair(cell: Cell | None) -> str:
 def plain(text: str) -> str:
     """Return ``text`` on one line, so that Markdown shows it as it is."""
     escaped = _SPECIAL.sub(lambda found: f"&#{ord(found[1])};", " ".join(text.split()))
+    # GFM makes links of bare URLs (extended autolinks, GFM §6.9): without its colon it is none.
     return _SCHEME.sub(lambda found: f"{found[0][:-1]}&#58;", escaped)
 
 
 def code(text: str) -> str:
     """Return ``text`` as code, also within a table; backticks in it become quotes."""
+    # A pipe ends a table's cell even in code (GFM §4.10), and a backtick would end the code.
     line = " ".join(text.split()).replace("`", "'").replace("|", "\\|")
     return f"`{line}`" if line else ""
 
@@ -135,6 +139,7 @@ def _headline(result: Result) -> str:
 
 def _budgets(outcomes: Iterable[BudgetOutcome]) -> str:
     ranked = sorted(outcomes, key=lambda each: (_BUDGET_ORDER.index(each.verdict), each.advisory))
+    # Rule 2: what needs a look is open, what was met behind a summary that says how many.
     rows = {met: [_budget(each) for each in ranked if (each.verdict == "met") == met] for met in (False, True)}
     head = ["verdict", "budget", "is", "95 %", "why"]
     shown = table(head, rows[False]) if rows[False] else ""
@@ -142,6 +147,7 @@ def _budgets(outcomes: Iterable[BudgetOutcome]) -> str:
         return shown
     count = len(rows[True])
     title = f"{count} budget{'' if count == 1 else 's'} met"
+    # Markdown in HTML is read as such only behind an empty line (CommonMark §4.6, kind 6).
     folded = f"<details><summary>{title}</summary>\n\n{table(head, rows[True])}\n</details>\n"
     return f"{shown}\n{folded}"
 

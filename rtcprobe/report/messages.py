@@ -18,6 +18,7 @@ from rtcprobe.ways import Way
 
 __all__ = ["AGAIN", "fates_told", "message_lines", "message_rows", "message_way", "slowest_message", "spans_of"]
 
+# As of ears: two columns of figures with intervals fit 80.
 _COLUMNS = 2
 _NOTHING: Final = "–"
 AGAIN: Final = ("T3-rtx", "fast retransmit", "T1-init", "T1-cookie")
@@ -52,6 +53,7 @@ def message_lines(result: Result, page: Page) -> Iterator[Text]:
             yield from waterfall([each.stages for each in accounts], page)
             yield page.row(" " + say("sum"), (each.total_s for each in accounts))
         for name in AGAIN:
+            # A timer that never fired has no row.
             if any(spans_of(each, name) for each in accounts):
                 yield page.cells(
                     " " + say("{name}: times, after", name=name), (_again(each, name) for each in accounts)
@@ -85,6 +87,7 @@ def message_rows(result: Result) -> list[tuple[str, ...]]:
 
 def slowest_message(accounts: Sequence[Account]) -> str | None:
     """Return what held the slowest message up; None where none waited for more than the network."""
+    # A note names what SCTP did: messages that only travelled have none.
     held = [(each.way, sample) for each in accounts for sample in each.samples if sample.note]
     if not held:
         return None
@@ -112,6 +115,7 @@ def fates_told(account: Account) -> str:
 
 def _of(sample: Sample) -> str:
     """Return the stages that a message lost most in."""
+    # The two largest: what is left is the way that every message takes.
     stages = sorted((sample.stages or {}).items(), key=lambda each: -each[1])
     told = [
         f"{milliseconds(seconds, 0)} {say(name.replace('_', ' '))}" for name, seconds in stages[:2] if seconds > 0.0

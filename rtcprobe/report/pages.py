@@ -14,9 +14,11 @@ from rtcprobe.report.words import say
 
 __all__ = ["Page", "waterfall"]
 
+# Columns for what a row is called, at the least.
 _NAME = 18
 _CELL = 25
 """As wide as a column of figures is, its gap included."""
+# Cells: below it a bar tells nothing that its figure does not.
 _SHORTEST_BAR = 8
 _SHOWN_S = 5e-5  # less would read 0.0 ms
 _SMALL = 0.005
@@ -71,6 +73,7 @@ def waterfall(columns: Sequence[Mapping[str, float]], page: Page) -> Iterator[Te
     """One row a phase or stage: a bar where the first column spends it, and every column's milliseconds."""
     totals = [sum(each.values()) for each in columns]
     names = list(dict.fromkeys(name for each in columns for name in each))
+    # Small in every column: what is large for one way must stand in its own row for all.
     small = [
         name
         for name in names
@@ -81,6 +84,7 @@ def waterfall(columns: Sequence[Mapping[str, float]], page: Page) -> Iterator[Te
     ]
     if any(abs(sum(each.get(name, 0.0) for name in small)) >= _SHOWN_S for each in columns):
         rows.append((say("other"), [sum(each.get(name, 0.0) for name in small) for each in columns]))
+    # Of a way that nobody heard there are no stages: the bar then follows the other.
     drawn = 0 if columns[0] else 1
     whole, begin = max(totals[drawn], 1e-9), 0.0
     name_room = max([_NAME, *(plain.cell_width(title) + 1 for title, _ in rows)])
@@ -88,6 +92,7 @@ def waterfall(columns: Sequence[Mapping[str, float]], page: Page) -> Iterator[Te
     for title, values in rows:
         length = max(values[drawn], 0.0)
         bar = _bar(begin / whole, (begin + length) / whole, room) if room >= _SHORTEST_BAR else ""
+        # Negative parts (a residual) take no room on the bar: they would draw it backwards.
         begin += length
         told = (value if column else None for value, column in zip(values, columns, strict=True))  # of nothing heard
         yield page.row(f" {plain.padded(title, name_room)}{bar}", told)

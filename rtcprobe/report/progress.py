@@ -22,6 +22,7 @@ Listener = Callable[[Progress], None]
 @contextmanager
 def narrate(name: str, *, quiet: bool) -> Iterator[Listener | None]:
     """Yield what to tell progress to; None when nobody wants to hear."""
+    # Standard error in any case: standard output may be JSON for the next command.
     if quiet:
         yield None
     elif sys.stderr.isatty():

@@ -20,7 +20,10 @@ from rtcprobe.runtime.seconds import Lateness, Row, Seconds, spans
 
 __all__ = ["COLUMNS", "ClientReport", "RelayReport", "columns_of", "relay_csv", "relay_lines"]
 
+# Clients on a screen, each some lines; the JSON has all.
 MOST_SHOWN = 8
+# Seconds without a packet that are still told, as zeros; a client that came back after a longer absence has a gap in
+# its columns, or an hour of zeros would be told of it.
 LONGEST_GAP_S = 60
 
 
@@ -158,8 +161,10 @@ def columns_of(seconds: Seconds, rate_bps_at: Callable[[float], float | None], e
     rows = seconds.rows
     columns: dict[str, list[Any]] = {key: [] for key in COLUMNS}
     means_ms = {at: 1e3 * row.delays_s / row.delivered for at, row in rows.items() if row.delivered}
+    # The least mean of a second stands for the empty queue: what the line takes by itself is not known to a relay.
     floor_ms = min(means_ms.values(), default=0.0)
     for second in _with_gaps(rows, int(end_s)):
+        # A second without a packet is one of nothing offered, and of no delay at all.
         row = rows.get(second) or Row()
         mean_ms = means_ms.get(second)
         told = (
@@ -172,6 +177,7 @@ def columns_of(seconds: Seconds, rate_bps_at: Callable[[float], float | None], e
             mean_ms,
             1e3 * row.longest_s if row.delivered else None,
             None if mean_ms is None else mean_ms - floor_ms,
+            # In the middle of the second: a schedule changes at whole ones.
             rate_bps_at(second + 0.5),
         )
         for key, value in zip(COLUMNS, told, strict=True):
@@ -193,6 +199,7 @@ def _with_gaps(rows: Mapping[int, Row], end_s: int) -> list[int]:
 def relay_csv(report: RelayReport) -> str:
     """Return every second of every way of every client as CSV, the busiest client first."""
     out = io.StringIO()
+    # RFC 4180 ends lines by CRLF; diff, git and awk expect LF, and spreadsheets read either.
     write = csv.writer(out, lineterminator="\n").writerow
     write(["client", "way", *COLUMNS, "late_max_ms", "valid"])
     invalid = set(report.lateness.invalid())
@@ -202,6 +209,7 @@ def relay_csv(report: RelayReport) -> str:
                 second = int(row[0])
                 late = report.lateness.seconds.get(second)
                 late_ms = "" if late is None else f"{1e3 * late[2]:.3f}"
+                # An empty cell, as spreadsheets take it for no value; "None" would be text.
                 told = ["" if value is None else value for value in row]
                 write([client.client, way, *told, late_ms, "no" if second in invalid else "yes"])
     return out.getvalue()
@@ -231,6 +239,7 @@ def _rates(columns: Mapping[str, Sequence[float | None]]) -> str:
 
 def _plain(figures: LinkSide) -> dict[str, Any]:
     return {
+        # JSON has neither infinity nor NaN (RFC 8259 §6).
         key: None if isinstance(value, float) and not math.isfinite(value) else _listed(value)
         for key, value in asdict(figures).items()
     }

@@ -32,7 +32,9 @@ SEEN = (
 
 _MOST = 8
 """Rows and columns of a matrix on a screen of 80 columns."""
+# Columns of a figure such as 1,234.5 and its gap.
 _CELL = 8
+# The worst so many are named; from there on a reader looks at the page.
 _NAMED = 3
 _SHADES = ("", "green", "cyan", "yellow", "bold yellow", "bold red")
 """Colours of ``level``; the number says the same."""
@@ -49,6 +51,7 @@ def room_lines(result: Result, page: Page) -> Iterator[Text]:
         return
     heard, seen = matrix(result, most=_MOST), matrix(result, most=_MOST, kind="glass_to_glass")
     watched = any(each.heard for each in result.of_kind("glass_to_glass").values())
+    # Letters are explained once: below the second matrix where both have the same columns.
     yield from _matrix(heard, page, HEARD, named=not watched or heard.columns != seen.columns)
     if watched:
         yield from _matrix(seen, page, SEEN, named=True)
@@ -83,6 +86,7 @@ def facts(result: Result, room: Room) -> Iterator[tuple[str, str]]:
         shares = [f"≥{each.least_s * 1e3:g} ms {share_told(each.share, each.low, each.high)}" for each in room.gaps]
         yield say("gaps, of the time listened to"), ", ".join(shares)
     for each in room.joins:
+        # With one role in the room it is everybody.
         if each.group == "everybody" or len(room.joins) > 2:
             name = say(each.group)
             within = say(
@@ -122,6 +126,7 @@ def _spread(spread_s: float, low_s: float | None, high_s: float | None) -> str:
 
 
 def _comings(room: Room, pictures: Sequence[Waited]) -> Iterator[tuple[str, str]]:
+    # A party that goes on stage in each of eight calls has one line, of all its entrances.
     by_party: dict[str, list[Entrance]] = {}
     for each in room.entrances:
         by_party.setdefault(each.party, []).append(each)
@@ -151,6 +156,7 @@ def _comings(room: Room, pictures: Sequence[Waited]) -> Iterator[tuple[str, str]
 
 
 def _of_joins(share: float, count: int) -> str:
+    # Joins are independent (``verdict.intervals`` rule 3): Wilson's interval of their number is theirs.
     low, high = share_interval(share, count)
     return f"{rough_share(share)} [{rough_share(low)}–{rough_share(high)}]"
 
@@ -183,6 +189,7 @@ def _windows(room: Room) -> Iterator[str]:
     ranked = sorted(room.talk_over, key=lambda each: -each.window_s)[:_NAMED]
     for place, each in enumerate(ranked):
         chance = say("{share} collide", share=rough_share(each.collision))
+        # Once, at the first: the assumption is the same for all.
         model = say(", if one who waits begins at {rate:g}/s: a model", rate=each.rate_hz) if not place else ""
         yield (f"{each.one} ↔ {each.other} {_spread(each.window_s, each.low_s, each.high_s)} ms ({chance}{model})")
 
@@ -196,6 +203,7 @@ def _matrix(found: Matrix, page: Page, titles: tuple[str, str], *, named: bool) 
         max(_CELL, (page.width - room - 1) // max(heads, 1)), max(_CELL, *(cell_width(each) + 2 for each in columns))
     )
     yield page.rule(say(titles[found.grouped]))
+    # Else letters stand for the columns, and what they mean below.
     fits = room + heads * width < page.width and all(cell_width(each) < width for each in columns)
     names = columns if fits else [f"{chr(ord('A') + place)}" for place in range(heads)]
     yield Text(" " * room + "".join(_right(name, width) for name in names), style="dim")
@@ -231,8 +239,10 @@ def _strip(found: Hour, page: Page) -> Iterator[Text]:
     for row in found.rows:
         cells = ["·"] * width
         for begin_s, end_s in row.heard:
+            # A spell that ends where the next one's cell begins does not fill that, too.
             for index in range(place(begin_s), place(end_s - 1e-9) + 1):
                 cells[index] = "█"
+        # Over what was heard, and marks over both: in a cell of some seconds the rarest is what must be seen.
         for begin_s, end_s in row.gaps:
             for index in range(place(begin_s), place(end_s) + 1):
                 cells[index] = "×"

@@ -24,6 +24,7 @@ def print_selftest(rows: Iterable[SelftestRow], console: Console) -> bool:
     seen: list[SelftestRow] = []
     for row in rows:
         seen.append(row)
+        # Four decimals of a millisecond: the instrument's own errors are tenths of microseconds to tens of them.
         errors = f"{1e3 * row.bias_s:>+9.4f} {1e3 * row.sd_s:>8.4f} {1e3 * row.worst_s:>+9.4f}"
         verdict = "[green]pass[/green]" if row.passed else "[bold red]FAIL[/bold red]"
         console.print(f"{_codec(row):<{_CODEC}} {f'{row.heard}/{row.scheduled}':<8} {errors}  {verdict}")

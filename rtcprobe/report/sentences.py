@@ -33,6 +33,7 @@ _LOST = {
     "dtls": ("lost DTLS flight", "lost DTLS flights"),
     "signaling": ("lost signalling segment", "lost signalling segments"),
 }
+# Words up to ten, figures beyond, as running text has them.
 _COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
@@ -50,12 +51,14 @@ def arrow(way: str) -> str:
 
 def link_arrow(result: Result, leg: Leg) -> str:
     """Return which way a link's packets went: to the target and back where the caller alone is ours."""
+    # A target outside is no party of ours: results call it the callee, its reader the target.
     alone = list(result.parties) == ["caller"]
     return arrow(leg).replace("callee", "target") if alone else arrow(leg)
 
 
 def milliseconds(seconds: float | None, digits: int = 1) -> str:
     """Return seconds as milliseconds without the unit: ``"1,420.0"``; a dash for None."""
+    # Adding 0.0 turns −0.0, which rounding makes of −0.00001, into 0.0.
     return "-" if seconds is None else f"{round(seconds * 1e3, digits) + 0.0:,.{digits}f}"
 
 
@@ -82,6 +85,7 @@ def figure(value: float | None, unit: Unit, *, sign: bool = False) -> str:
     if value is None:
         return "-"
     text = bare(abs(value), unit)
+    # What reads as zero has no sign.
     way = "" if not text.strip("0.%") else "-" if value < 0 else "+" if sign else ""
     return f"{way}{text}" + (" ms" if unit == "s" else "")
 
@@ -113,6 +117,7 @@ def plain_share(ratio: float | None) -> str:
 
 def rough_share(share: float) -> str:
     """Return a share as it is said: whole per cent, finer only near none and all."""
+    # Where an interval is twenty points wide a decimal would be a promise; near the ends 0.4 % and 0 % differ.
     return f"{share:.0%}" if 0.1 <= share <= 0.99 else format_ratio(round(share, 3))
 
 
@@ -139,9 +144,11 @@ def attribution(attempt: Join) -> str | None:
 
     None where no timer cost anything. A join that was never heard is named by the step that gave up.
     """
+    # A timer that fired in vain (its answer was on the way) cost nothing, and explains nothing.
     costly = [each for each in attempt.retransmissions if each.cost_s > 0.0]
     if not costly:
         return None
+    # In ``_LOST``'s order, not by cost: one join's sentence reads like the next one's.
     groups = [(timer, [each for each in costly if each.timer == timer]) for timer in _LOST]
     groups = [(timer, found) for timer, found in groups if found]
     total = attempt.first_audio_s
@@ -157,6 +164,7 @@ def attribution(attempt: Join) -> str | None:
 def typical(attempts: Iterable[Join]) -> Join | None:
     """Return the join in the middle of those that were heard (the quicker of two)."""
     heard = _by_total(attempts)
+    # A join that took place: a mean of phases is nobody's, and its sum no total that anybody had.
     return heard[(len(heard) - 1) // 2] if heard else None
 
 
@@ -167,6 +175,7 @@ def slowest(attempts: Iterable[Join]) -> Join | None:
 
 
 def _by_total(attempts: Iterable[Join]) -> list[Join]:
+    # The index parts equal ones, as joins do not compare; so the same one is typical in every report.
     heard = [(each.first_audio_s, index, each) for index, each in enumerate(attempts) if each.first_audio_s is not None]
     return [each for _, _, each in sorted(heard, key=lambda entry: entry[:2])]
 

@@ -21,9 +21,13 @@ from rtcprobe.ways import Way
 
 __all__ = ["first_picture_told", "sight_lines", "sight_rows", "spoken_way"]
 
+# As of ears.
 _COLUMNS = 2
+# As a page's cells have it; the screen's own dash is a hyphen, whole in ASCII.
 _NOTHING: Final = "–"
+# Figures of a camera that adapts: frames_of_640x480 and so on, one for each size that was shown.
 _OF_SIZE: Final = "frames_of_"
+# Of the receiver's report (RTCInboundRtpStreamStats), in the order in which a frame meets them.
 _W3C: Final = (
     "framesReceived",
     "framesDecoded",
@@ -74,6 +78,7 @@ def sight_lines(result: Result, page: Page) -> Iterator[Text]:
             " " + say("sum (shown by {policies})", policies=", ".join(policies)), (each.total_s for each in accounts)
         )
     yield page.cells(" " + say("frozen, freezes, longest"), (_frozen(each) for each in accounts))
+    # A camera that does not adapt is of full size all the time: no row.
     if any("full_size_share" in each.figures for each in accounts):
         yield page.cells(" " + say("full size, else for; target"), (_adapted(each) for each in accounts))
     if any(_likeness(each) for each in accounts):
@@ -118,15 +123,18 @@ def _adapted(account: Account) -> str:
     if "full_size_share" not in told:
         return "-"
     said = f"{plain_share(told['full_size_share'])}, {told['smaller_s']:.1f} s"
+    # To the kilobit: a controller's estimate is no finer.
     return f"{said}; {format_rate(round(told['target_bps'], -3))}" if "target_bps" in told else said
 
 
 def first_picture_told(attempts: Sequence[Join]) -> str:
     """Return how long joins took to their first picture, and to the steps before it; "" where nobody showed one."""
+    # Joins that reached every one of the steps: medians of columns of different joins could contradict their order.
     rows = [[each.marks.get(name) for name in VIDEO_ORDER] for each in attempts]
     known = [[at_s for at_s in row if at_s is not None] for row in rows if None not in row]
     if not known:
         return ""
+    # Each step's own median: of one join alone they would be ordered, of medians they are, too, as each row is.
     packet, key_frame, picture = (sorted(column)[len(column) // 2] for column in zip(*known, strict=True))
     slowest = max(row[-1] for row in known)
     told = "first picture p50 {picture} ms (packet {packet}, key frame whole {key}), slowest {slowest}{asked}"
@@ -192,6 +200,7 @@ def _skew(account: Account | None) -> str:
         return "-"
     values = sorted(each.delay_s for each in account.samples)
     middle = values[len(values) // 2]
+    # With its sign, as skew has two bad ends: both too early and too late.
     return f"{middle * 1e3:+.1f} [{values[0] * 1e3:+.0f} to {values[-1] * 1e3:+.0f}]"
 
 

@@ -74,9 +74,11 @@ def _ways(scenario: Scenario) -> Table:
         if way.medium != "audio":
             continue  # it takes the path of the sound
         wanted = list(pairwise(_stations(scenario, way)))
+        # What a run would ask its links for, made from the same routes: the command shows no path that no call takes.
         hops = [hop for part in routes(scenario, wanted).values() for hop in part]
         asked = Requested.of(hops)
         delays = (_ms(asked.delay_p50_s), _ms(asked.delay_p95_s))
+        # A schedule has no one loss: what it is at an instant is in the link itself.
         loss = "changes" if asked.loss is None else format_ratio(asked.loss)
         table.add_row(f"{way.talker} to {way.listener}", _path(scenario, way), *delays, loss)
     return table
@@ -87,6 +89,7 @@ def _stations(scenario: Scenario, way: Way) -> list[str]:
     if scenario.servers:
         homes = scenario.homes
         return [way.talker, *dict.fromkeys((homes[way.talker], homes[way.listener])), way.listener]
+    # Through somebody else's server both emulated parts are told; what lies there is the real network's.
     between = [] if scenario.target.between else ["target"]
     return [way.talker, *between, way.listener]
 

@@ -11,6 +11,7 @@ from rtcprobe.sweep import Edge, Point, Surface
 
 __all__ = ["surface_lines"]
 
+# Columns of a figure; a level's text is cut from its left, for the unit stands at its right.
 _WIDE = 9
 
 

@@ -43,6 +43,7 @@ from rtcprobe.verdict.budgets import written
 __all__ = ["print_result", "screen"]
 
 
+# key = stem "_p" 1*DIGIT "_s"      loop_lag_p95_s: three such figures of ``Instrument.figures`` are one word here
 _QUANTILE_KEY = re.compile(r"_p\d+_s$")
 _ROUND_TRIPS = (("RTCP round trip", "rtcp_round_trip_s"), ("STUN round trip", "stun_round_trip_s"))
 """What a peer heard of the distance, the first known one shown: who only listens gets no report about itself."""
@@ -57,10 +58,12 @@ def screen(result: Result, width: int = COLUMNS) -> list[Text]:
     """Return the lines of the final screen, of at most ``width`` characters."""
     page = Page(width)
     lines = [*_head(result, page), *_join(result, page), *room_lines(result, page), *named_lines(result, page)]
+    # In a conversation nobody speaks markers: its answers stand where ears would.
     lines += turn_lines(result, page) if conversation(result) else ear_lines(result, page)
     lines += [*sight_lines(result, page), *message_lines(result, page)]
     lines += [*_peers(result, page), *_link(result, page), *_harness(result, page), *_budgets(result.budgets, page)]
     for line in lines:
+        # Rule 3's last resort: names of people's own that fit nowhere.
         line.truncate(width, overflow="ellipsis")
     return lines
 
@@ -70,6 +73,7 @@ def _head(result: Result, page: Page) -> Iterator[Text]:
     about = f"{say('seed {seed}', seed=result.seed)} · {say(result.instrument)} · "
     room = page.width - cell_width(verdict) - len(result.scenario) - cell_width(about) - 4
     # A longer name has a row of its own.
+    # Of a URL too long for the line its scheme says what kind of target it was; the section below has it whole.
     about += result.target if len(result.target) <= room else result.target.partition("://")[0]
     gap = page.width - cell_width(verdict) - 2 - len(result.scenario) - cell_width(about)
     yield Text.assemble(
@@ -92,6 +96,7 @@ def _is_dead(result: Result) -> bool:
 
 def _join(result: Result, page: Page) -> Iterator[Text]:
     attempts = result.join.attempts
+    # The model makes no joins: an empty section would look like a failure.
     if not attempts and result.engine == "model":
         return
     heard = sum(each.first_audio_s is not None for each in attempts)
@@ -105,6 +110,7 @@ def _join(result: Result, page: Page) -> Iterator[Text]:
     if picture:
         yield from page.wrapped(picture, indent=1)
     for goal in goals(result):
+        # The join's own; those of ears stand in their columns.
         if goal.direction is None and goal.outcome.value is not None:
             word = "out of reach" if goal.out_of_reach else goal.outcome.verdict
             share = say(
@@ -143,6 +149,7 @@ def _phases(middle: Join, last: Join, page: Page) -> Iterator[Text]:
 
 def _peers(result: Result, page: Page) -> Iterator[Text]:
     """Say what an outside target agreed on with each peer of ours."""
+    # Of both ends ours there is nothing negotiated that the scenario did not say.
     if not any(result.parties.values()):
         return
     yield page.rule(say("Target: {target}", target=result.target))
@@ -152,6 +159,7 @@ def _peers(result: Result, page: Page) -> Iterator[Text]:
         if len(offered) > 1:  # else the pair tells
             said.insert(0, f"offered {' and '.join(offered)}")
         if peer.get("codec"):
+            # Only with a codec agreed on: without one no protection is no finding.
             said += [word.upper() for word in ("fec", "red", "nack") if peer.get(word)] or ["no protection"]
         timed = [(title, peer[key]) for title, key in _ROUND_TRIPS if peer.get(key) is not None][:1]
         said += [f"{title} {milliseconds(seconds)} ms" for title, seconds in timed]
@@ -184,6 +192,7 @@ def _harness(result: Result, page: Page) -> Iterator[Text]:
         groups.setdefault(stem if quantile else key.removesuffix("_s"), []).append(word)
     said = [f"{say(_HARNESS.get(name, name.replace('_', ' ')))} {'/'.join(each)}" for name, each in groups.items()]
     title = say("Harness, ms") + (", p50/p95/p99" if any(len(each) == 3 for each in groups.values()) else "")
+    # One line where it fits: of an instrument that was in time nobody wants to read more.
     if cell_width(title) + sum(cell_width(each) + 2 for each in said) < page.width - 5:
         yield page.rule(f"{title}: {', '.join(said)}")
     else:
@@ -198,6 +207,7 @@ def _budgets(outcomes: tuple[BudgetOutcome, ...], page: Page) -> Iterator[Text]:
         yield page.rule("Budgets: none given")
         return
     yield page.rule("Budgets")
+    # What needs a look first, what binds before what advises.
     order = ("missed", "inconclusive", "undecided", "met")
     for outcome in sorted(outcomes, key=lambda each: (order.index(each.verdict), each.advisory)):
         line = _budget(outcome)

@@ -70,11 +70,13 @@ class Matrix:
 
 def panel_sentence(panel: Panel) -> str:
     """Return who is to be taken, and why, in a sentence; else that nobody is shown to be, and what differs."""
+    # First who is missing: a winner among the others is one among those that could be measured.
     absent = [each for each in panel.vendors if not any(panel.account(each, link).counted for link in panel.links)]
     gone = f" {' and '.join(absent)} could not be measured." if absent else ""
     choice = panel.choice
     winners = dict.fromkeys(each.vendor for each in panel.wins)
     wins = "; ".join(f"{vendor} {_won(vendor, panel)}" for vendor in winners)
+    # In order: somebody to take; a choice of links; nobody to compare; nothing shown.
     if choice is not None:
         return f"Take {choice}: it {_won(choice, panel)}, and no other is shown to be better in anything.{gone}"
     if wins:
@@ -112,6 +114,7 @@ def _matrix_cell(
 ) -> tuple[str, str, bool]:
     places = () if metric is None else metric.places
     place = next((each for each in places if each.label == vendor), None)
+    # Rule 3: the vendor is in the panel, and not in the ranking of this link.
     if metric is None or place is None:
         return _NOT, "", False
     return (*_figure(place.estimate), (vendor, link, full_name(metric)) in best)
@@ -121,11 +124,13 @@ def panel_notes(panel: Panel, *, mark: str = BEST) -> list[str]:
     """Return what a reader must know, each once."""
     said = [note for ranking in panel.rankings.values() if ranking is not None for note in ranking.notes]
     said += [note for each in panel.rankings.values() if each is not None for pair in each.pairs for note in pair.notes]
+    # At 95 %: one time in 20 (``verdict.vendors`` rule 1).
     chance = round(1.0 / (1.0 - panel.confidence))
     marks = (
         f"{mark}: shown to be better than all others on that link; any such mark here is chance one time in {chance}"
     )
     turns = "runs were made in turns, and each round began with another vendor: a noisy minute hits all alike"
+    # The mark is explained only where one stands.
     told = [marks, turns] if panel.wins else [turns]
     return list(dict.fromkeys([*told, *said]))
 
@@ -161,6 +166,7 @@ def panel_markdown(panel: Panel) -> str:
 
 
 def _matrix_lines(matrix: Matrix, panel: Panel, width: int) -> Iterator[Text]:
+    # As many links side by side as fit beside a vendor's name; more go on below.
     room = max((width - 14) // _CELL, 1)
     for start in range(0, len(panel.links), room):
         part = slice(start, start + room)
@@ -204,6 +210,7 @@ def _figure(estimate: Estimate) -> tuple[str, str]:
     """Return a delay and its interval in whole milliseconds: vendors differ by more, or not at all."""
     if estimate.value is None:
         return ("never" if estimate.never else _NOT), ""
+    # One figure where both ends round to the same.
     ends = dict.fromkeys("open" if each is None else milliseconds(each, 0) for each in (estimate.low, estimate.high))
     return milliseconds(estimate.value, 0), "" if estimate.exact else f"[{'–'.join(ends)}]"
 
@@ -216,6 +223,7 @@ def _won(vendor: str, panel: Panel) -> str:
             found.setdefault(_FIGURES[_family(win.metric)][1], {})[win.link] = None
     said = []
     for what, links in found.items():
+        # With one link measured "on every link" would promise too much: nothing is said of where.
         every = len(links) == len(panel.links)
         where = ("" if len(panel.links) == 1 else " on every link") if every else f" on {' and '.join(links)}"
         said.append(what + where)

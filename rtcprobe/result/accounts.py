@@ -186,6 +186,7 @@ class Still:
     jpeg: str = field(default="", metadata=NAME)
 
     def __post_init__(self) -> None:
+        # Pages show it by a data: URL, as they do a clip's sound: what is no base64 could end the attribute.
         if len(self.jpeg) > _MOST_JPEG or _BASE64.fullmatch(self.jpeg) is None:
             raise BadInputError(f"{self.jpeg!r:.30} is no picture in base64", "the file is damaged")
 
@@ -282,12 +283,14 @@ class Account:
     clips: tuple[Clip, ...] = field(default=(), metadata=SPARSE)
 
     def __post_init__(self) -> None:
+        # Rule 1, of files too: an account that does not add up was edited, or made by a version that counted otherwise.
         if self.scheduled != self.heard + self.rejected + self.lost or len(self.samples) != self.heard:
             raise BadInputError(
                 f"{self.scheduled} {self.things} scheduled but {self.heard} heard ({len(self.samples)} with a delay), "
                 f"{self.rejected} rejected and {self.lost} lost",
                 f"every one of the {self.things} has exactly one fate",
             )
+        # Of one call, as all results were, none is listed: it is call 0.
         known = {each.call for each in self.calls} or {0}
         strays = ({each.call for each in self.samples} | {each.call for each in self.missed}) - known
         if strays:

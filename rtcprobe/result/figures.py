@@ -15,6 +15,7 @@ from rtcprobe.secrets import NAME, WORDS
 
 __all__ = ["Beside", "Playout", "Protection", "Quality", "Recovered", "TargetSteps", "Unprotected"]
 
+# ``plain`` reads Annotated as least and most: what a damaged or edited file claims beyond is refused, with its place.
 _Share = Annotated[float, 0.0, 1.0]
 _Count = Annotated[int, 0, 10**15]
 
@@ -34,6 +35,7 @@ class TargetSteps:
     call: tuple[int, ...] = field(default=(), metadata=SPARSE)
 
     def __post_init__(self) -> None:
+        # Calls are left out where there was one.
         lengths = {len(self.since_s), len(self.target_delay_s), len(self.call) or len(self.since_s)}
         if len(lengths) > 1:
             raise UnfitError(f" {sorted(lengths)} is no one length of lists")

@@ -32,6 +32,7 @@ MOST_BYTES = 256 * 2**20
 """Longest JSON document, or line of a history: an hour's call is 4 MB."""
 
 _CURE = "name a file that rtcprobe run --json or --append wrote"
+# Read at a time from the end of a history: some dozens of results of a minute's call.
 _BLOCK_BYTES = 2**20
 _HEAD = re.compile(rb'\s*\{\s*"schema"\s*:\s*"[^"\\]*"\s*,\s*"scenario"\s*:\s*"([^"\\]*)"')
 """How a line that rtcprobe wrote begins: it names its scenario, so lines of another need not be parsed."""
@@ -101,6 +102,7 @@ class _Wanted:
 
     def named(self, name: object) -> bool:
         """Whether a result of the scenario ``name`` is wanted; what names none is: it will be refused."""
+        # Taken note of also where it is not wanted: who asks for a scenario that is not there is told which are.
         if isinstance(name, str):
             self.names[name] = None
         return self.scenario is None or not isinstance(name, str) or name == self.scenario
@@ -130,11 +132,14 @@ class _Wanted:
 def _opened(path: Path) -> BinaryIO:
     """Return the file at ``path``, which can be read from its end: of a pipe, and of marked text, what it holds."""
     try:
+        # A pipe, as of <(zcat old.gz), cannot be read from its end: it is read whole.
         regular = path.is_file()
     except ValueError as error:
         raise OSError(errno.EINVAL, f"no file can have that name ({error})") from error
     if regular:
         file = path.open("rb")
+        # UTF-8's byte order mark, which Windows' editors write: with it offsets would be three off, so the text is
+        # taken whole.
         if not is_marked(file.read(3)):
             file.seek(0)
             return file
@@ -146,6 +151,7 @@ def _read(file: BinaryIO, wanted: _Wanted) -> Loaded:
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
     first = file.readline(_BLOCK_BYTES)
+    # A file that begins with empty lines was edited by hand, and is read all the same.
     while first.isspace():
         first = file.readline(_BLOCK_BYTES)
     if not first:
@@ -174,9 +180,11 @@ def _lines(file: BinaryIO, size: int, wanted: _Wanted) -> Loaded:
     warnings: list[str] = []
     chosen: list[tuple[Callable[[], str], bytes]] = []
     for begin, line, whole in _backwards(file, size, wanted.place):
+        # Before the line is looked at: what is older than wanted need not even be whole.
         if len(chosen) == wanted.last:
             break
         place = partial(_place, file, begin, wanted.place)
+        # The last line alone has no end; the only one of a file (begin 0) is refused as cut off rather than left out.
         if not whole and begin > 0 and line.strip() and not _is_json(line):
             warnings.append(f"{place()} has no end, its writer crashed: it is left out")
         elif line.strip() and wanted.named(_scenario_of(line) if wanted.scenario is not None else None):
@@ -188,6 +196,7 @@ def _lines(file: BinaryIO, size: int, wanted: _Wanted) -> Loaded:
 
 def _scenario_of(line: bytes) -> object:
     """Return the scenario that a line of a history names; None where it cannot be told."""
+    # Some tens of kilobytes a line: its first hundred bytes tell whether the rest need be parsed.
     head = _HEAD.match(line)
     if head is not None:
         return head[1].decode(errors="replace")
@@ -213,6 +222,7 @@ def _backwards(file: BinaryIO, size: int, place: str) -> Iterator[tuple[int, byt
         length = min(max(_BLOCK_BYTES, len(rest)), begin)  # twice as much each time, so a long line costs no more
         begin -= length
         file.seek(begin)
+        # Everything but the first piece is whole lines; the first may begin in the block before, and is kept for it.
         rest, *lines = (file.read(length) + rest).split(b"\n")
         if len(rest) > MOST_BYTES:
             _too_long(place)
@@ -241,6 +251,8 @@ def _number(file: BinaryIO, offset: int) -> int:
 
 def _refuse(error: ValueError, place: str) -> NoReturn:
     """Say why ``data`` is not JSON: cut off, or something else."""
+    # A parser that stopped at the very end, or within a string, was cut short; one that stopped before it met something
+    # else.
     if isinstance(error, json.JSONDecodeError):
         rest = len(error.doc.rstrip()) - error.pos
         if rest <= 0 or error.msg.startswith("Unterminated string"):

@@ -20,6 +20,7 @@ from rtcprobe.timeline import Timer
 
 __all__ = ["Join", "Joins", "Retransmission"]
 
+# Phases are differences of milestones, each rounded to a nanosecond in JSON: a millisecond is a fault, not rounding.
 _SUM_TOLERANCE_S = 1e-3
 
 
@@ -69,6 +70,7 @@ class Join:
                     f"{self.party} milestone {name} at {at_s} s is impossible", "time starts at the call"
                 )
         total_s = self.first_audio_s
+        # A failed join's phases end where it gave up, and sum to nothing that is known.
         if self.phases and total_s is not None:
             summed_s = math.fsum(self.phases.values())
             if abs(summed_s - total_s) > _SUM_TOLERANCE_S:
@@ -101,6 +103,7 @@ class Joins:
         """Return plain JSON values; summary keys gain ``_ms``."""
         return {
             "attempts": [to_plain(each) for each in self.attempts],
+            # Left out where nobody else joined: results of two people stay as they were, to the byte.
             **({"others": [to_plain(each) for each in self.others]} if self.others else {}),
             "summary": {f"{name}_ms": summary.to_dict() for name, summary in self.summary.items()},
         }

@@ -10,6 +10,7 @@ from rtcprobe.secrets import WORDS
 
 __all__ = ["Asked", "LinkReport", "LinkSide", "Met"]
 
+# As in ``figures``; counts are floats here, as of several calls they are means.
 _Share = Annotated[float, 0.0, 1.0]
 _Count = Annotated[float, 0.0, 1e15]
 
@@ -63,6 +64,7 @@ class LinkReport:
     def of(cls, requested: Any, achieved: Any) -> LinkReport:
         """Return the report of two dataclass records, as the link room makes them."""
         return cls(
+            # A field that the link room gains and these records lack is a TypeError here, not a figure that vanishes.
             requested=Asked(**{each.name: getattr(requested, each.name) for each in fields(requested)}),
             achieved=Met(**{each.name: getattr(achieved, each.name) for each in fields(achieved)}),
         )

@@ -36,21 +36,25 @@ _PLAYOUT = _keys(Playout)
 _INSTRUMENT = _keys(Instrument)
 # Keys of /1: NAME "_" PERCENTILE "_ms", flat where /2 has a record of each.
 _LATE = re.compile(rf"({'|'.join(LATENESSES)})_(p50|p95|p99)_ms")
+# What a side of a link has today and had not then: not known is None, but for counts that a report adds up.
 _UNKNOWN: Mapping[Any, Mapping[str, Any]] = {
     Asked: {**dict.fromkeys(_keys(Asked)), "notes": ()},
     Met: {**dict.fromkeys(_keys(Met)), "offered": 0, "delivered": 0, "drops": {}},
 }
+# A join of which only milestones were kept (the callee's).
 _UNTIMED: Mapping[str, Any] = {"phases": {}, "retransmissions": [], "rtts": None, "failed": None}
 
 
 def modernised(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return a result of schema ``/1`` as ``/2`` has it; times stay in milliseconds."""
     ears, joins, links, harness = (data[key] for key in ("mouth_to_ear", "join", "link", "harness"))
+    # The first shape of /1 had no peers: both were ours, and there was nothing to say of them.
     peers = data.get("peers", {"caller": {}, "callee": {}})
     parties = _parties(peers) if _keyed(peers) else {}
     return {
         **data,
         "mouth_to_ear": {way: _account(each) for way, each in ears.items()} if _keyed(ears) else ears,
+        # All but the caller listened.
         "join": _joins(joins, max(1, len(parties) - 1)) if _keyed(joins) else joins,
         "link": {leg: _link(each) for leg, each in links.items()} if _keyed(links) else links,
         "harness": _harness(harness) if _keyed(harness) else harness,
@@ -60,6 +64,7 @@ def modernised(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def _parties(peers: Mapping[str, Any]) -> dict[str, Any]:
     """Return what was ``peers``: of several listeners the first keeps the name of one, the others get numbers."""
+    # "callee 1", "callee 2" of a room: the first is the callee, so that budgets of then still find it.
     return {name.removesuffix(" 1").replace(" ", "-"): each for name, each in peers.items()}
 
 
@@ -75,6 +80,7 @@ def _joins(written: Mapping[str, Any], listeners: int) -> dict[str, Any]:
             timed.append(each)
             continue
         joiner = each.get("joiner", "caller")
+        # In a room every listener of a round is an attempt of its own, in a row.
         round_, number = divmod(place, listeners if joiner == "callee" else 1)
         rest = {key: value for key, value in each.items() if key not in ("caller", "callee", "joiner")}
         again = rest.get("retransmissions")
@@ -83,6 +89,7 @@ def _joins(written: Mapping[str, Any], listeners: int) -> dict[str, Any]:
         party = joiner if number == 0 else f"{joiner}-{number + 1}"
         timed.append({"party": party, "round": round_, "marks": each.get(joiner), **rest})
         other = "callee" if joiner == "caller" else "caller"
+        # The talker's milestones stood in every listener's attempt; once is enough.
         if each.get(other) and number == 0:
             others.append({"party": other, "round": round_, "marks": each[other], **_UNTIMED})
     return {**written, "attempts": timed, **({"others": others} if others else {})}
@@ -113,6 +120,7 @@ def _harness(written: Mapping[str, Any]) -> dict[str, Any]:
             out.setdefault(late[1], {f"{p}_ms": None for p in ("p50", "p95", "p99")})[f"{late[2]}_ms"] = value
         elif key in _INSTRUMENT:
             out[key] = value
+        # Single steps of a join stood among the rest, by names of their own.
         elif key.endswith("_ms"):
             out.setdefault("own_s", {})[key.removesuffix("_ms")] = value
     return out
@@ -122,6 +130,7 @@ def _account(written: Any) -> Any:
     if not _keyed(written):
         return written
     out = dict(written)
+    # {} said that there was nothing to say.
     out["playout"] = _playout(out.get("playout")) or None
     out["beside"] = out.pop("side_figures", {})
     for part in ("protection", "quality"):

@@ -39,6 +39,8 @@ class BudgetOutcome:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values: milliseconds where ``unit`` is ``"ms"``."""
+        # Seconds inside, milliseconds outside (``plain`` rule 1): the unit is written with the figure, as it is not in
+        # the key.
         factor = 1e3 if self.unit == "s" else 1.0
         return {
             "expression": self.expression,
@@ -62,6 +64,7 @@ class BudgetOutcome:
         unit: Unit = "s" if data["unit"] == "ms" else read_as(Literal["share", "number"], data, "unit")
         factor = 1e3 if unit == "s" else 1.0
         ends = read_as(tuple[float | None, ...] | None, data, "value_ci")
+        # An interval has two ends, either of which may be open; what has another number of them tells none.
         low, high = ends if ends is not None and len(ends) == 2 else (None, None)
         words = {key: read_as(str, data, key) for key in ("expression", "metric", "aggregate", "reason")}
         return cls(

@@ -52,9 +52,11 @@ _LARGEST: Final = 1e15
 """Beyond it lies nothing that was measured: a bit rate of 10¹⁵, 30,000 years in ms."""
 _MOST: Final = 10**40
 """Of a whole number: seeds may be long."""
+# Characters of a value that a refusal quotes: a damaged file may hold a megabyte in one.
 _MOST_SAID: Final = 60
 # A nanosecond either way: floating point's own noise would make equal results differ.
 _MS_DIGITS: Final = 6
+# Of shares and bare numbers (rule 3): beyond lies what floating point makes of equal sums.
 _DIGITS: Final = 9
 _T = TypeVar("_T")
 
@@ -65,6 +67,7 @@ def to_plain(record: Any) -> dict[str, Any]:
     for each in _fields(cast("Any", type(record))):
         value = getattr(record, each.name)
         kind = each.metadata.get("rtcprobe")
+        # What has its default is not written: a new field leaves results that do not have it as they were, to the byte.
         if kind == "own" or ("sparse" in each.metadata and value == _default(each)):
             continue
         if kind == "seconds":
@@ -88,6 +91,7 @@ def from_plain(cls: type[_T], data: Any) -> _T:
     for each in _fields(cast("Any", cls)):
         kind = each.metadata.get("rtcprobe")
         key = _edge_name(each.name) if kind is None and each.name.endswith("_s") else each.name
+        # And so results from before the field are read.
         if "sparse" in each.metadata and key not in data:
             continue
         try:
@@ -99,6 +103,7 @@ def from_plain(cls: type[_T], data: Any) -> _T:
                 value = _reader(hints[each.name])(data[key])
                 if kind == "seconds" and value is not None:
                     value = {name: unscaled(at_ms) for name, at_ms in value.items()}
+                # The key differs from the name only where seconds were written as milliseconds.
                 values[each.name] = value if key is each.name else _inside(value)
         except UnfitError as error:
             raise error.within(key) from None
@@ -111,6 +116,7 @@ class UnfitError(ValueError):
     def within(self, place: object) -> UnfitError:
         """Return the same, found in ``place``: ``"samples.3.delay_ms"``."""
         said = str(self)
+        # Places are told from the inside out: each container puts its own in front.
         return UnfitError(f"{place}{'' if said[:1] == ' ' else '.'}{said}")
 
 
@@ -143,6 +149,7 @@ def number(value: float | None, digits: int = _DIGITS) -> float | None:
     """Return ``value`` rounded; None for NaN and infinity, and never minus zero."""
     if value is None or not math.isfinite(value):
         return None
+    # Adding 0.0 takes the sign from −0.0, which equal runs on two machines may or may not have.
     return round(float(value), digits) + 0.0
 
 
@@ -235,6 +242,7 @@ def _unfit(value: Any, what: str) -> UnfitError:
 
 def _need_finite(value: Any) -> Any:
     """Return a plain value in which every number is finite and one that was ever measured."""
+    # "not <=" instead of ">": NaN compares false to everything, and is refused so.
     if isinstance(value, float) and not abs(value) <= _LARGEST:
         raise _unfit(value, "no number that was measured")
     if isinstance(value, int) and abs(value) > _MOST:
@@ -249,6 +257,7 @@ def _need_finite(value: Any) -> Any:
 
 
 def _float(value: Any) -> float:
+    # JSON's true is a bool, and to Python an int: "heard": true is no count of one.
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= _LARGEST:
         raise _unfit(value, "no number that was measured")
     return value
@@ -288,8 +297,10 @@ def _reader(hint: Any) -> Callable[[Any], Any]:
     reader = _SIMPLE.get(hint)
     if reader is not None:
         return reader
+    # Of unions only "or None" occurs: anything else would have to be told apart by what it holds.
     if origin in (Union, UnionType) and NoneType in arguments and len(arguments) == 2:
         reader = partial(_perhaps, _reader(next(each for each in arguments if each is not NoneType)))
+    # Way, Leg and their like: texts whose constructors judge themselves.
     elif isinstance(hint, type) and issubclass(hint, str):
         reader = partial(_name, hint)
     elif origin is Literal:
@@ -300,6 +311,8 @@ def _reader(hint: Any) -> Callable[[Any], Any]:
         reader = partial(_sequence, _reader(arguments[0]))
     elif isinstance(origin, type) and issubclass(origin, Mapping):
         reader = partial(_filled, _reader(arguments[0]), _reader(arguments[1]))
+    # After Mapping and Literal, which are no dataclasses, and before giving up: a type that nobody taught it is our
+    # fault.
     elif is_dataclass(hint) and isinstance(hint, type):
         reader = partial(_record, hint)
     if reader is None:
@@ -314,6 +327,7 @@ def _perhaps(given: Callable[[Any], Any], value: Any) -> Any:
 def _between(given: Callable[[Any], Any], low: float, high: float, value: Any) -> Any:
     found = given(value)
     if not low <= found <= high:
+        # A bound of ``_LARGEST`` is none that a reader should be told.
         raise _unfit(value, f"impossible: it lies in {low:g} to {high:g}" if high < _LARGEST else "below zero")
     return found
 
@@ -336,6 +350,7 @@ def _sequence(part: Callable[[Any], Any], value: Any) -> tuple[Any, ...]:
         raise _unfit(value, "no list")
     done: list[Any] = []
     try:
+        # As many as were read before the one that is unfit: so many is its place.
         done.extend(map(part, value))
     except UnfitError as error:
         raise error.within(len(done)) from None

@@ -45,6 +45,7 @@ Engine = Literal["stack", "model"]
 Verdict = Literal["pass", "fail", "inconclusive", "invalid"]
 Plain = Mapping[str, Any]
 
+# Told by where an account stands, not in it.
 _KEYS = ("kind", "way")
 
 
@@ -116,6 +117,7 @@ class Result:
         if len(set(named)) < len(named):
             kind, way = next(each for each in named if named.count(each) > 1)
             raise BadInputError(f"{kind} of {way} is accounted for twice", "a way has one account of each kind")
+        # The one place of a result whose words are not ours: what an outside target reported.
         for name, said in self.parties.items():
             if not isinstance(said, Mapping):
                 raise BadInputError(f"{name!r} reported {said!r:.40}, no set of keys", "the file is damaged")
@@ -128,6 +130,7 @@ class Result:
     @property
     def exit_code(self) -> ExitCode:
         """The process exit code this result asks for."""
+        # Before the verdict, which is of half a run.
         if self.interrupted:
             return ExitCode.INTERRUPTED
         return {"pass": ExitCode.MET, "fail": ExitCode.MISSED}.get(self.verdict, ExitCode.NOT_MEASURED)
@@ -155,6 +158,8 @@ class Result:
         """Return plain JSON values, milliseconds, in a fixed order: accounts by kind, then by way."""
         out: dict[str, Any] = {"schema": SCHEMA}
         for key, value in to_plain(self).items():
+            # Accounts stand before the links, as a reader asks for them; a kind that nobody measured is not there, but
+            # for sound.
             if key == "link":
                 out |= {kind: _by_way(found) for kind in KINDS if (found := self.of_kind(kind)) or kind == KINDS[0]}
             out[key] = value
@@ -173,8 +178,10 @@ class Result:
             cure = f"this version reads {SCHEMA} and {OLDER}; measure again"
             raise BadInputError(f"result schema {data['schema']!r} cannot be read", cure)
         try:
+            # Made new once, before anything is read: no reader knows of /1 (``older``).
             written = modernised(data) if data["schema"] == OLDER else data
             return from_plain(cls, {**written, "accounts": _accounts(written)})
+        # Of readers that index (``outcomes``, ``older``); what ``plain`` refuses has its place in the sentence.
         except KeyError as error:
             raise BadInputError(f"result lacks {error.args[0]!r}", "the file is damaged; measure again") from error
         except UnfitError as error:
@@ -192,6 +199,7 @@ def _by_way(accounts: WayMap) -> dict[str, Any]:
 def _accounts(data: Plain) -> tuple[Account, ...]:
     """Read back what ``_by_way`` wrote, of every kind."""
     found: list[Account] = []
+    # Sound is missed where it is absent; other kinds may be.
     for kind in (KINDS[0], *(each for each in KINDS[1:] if each in data)):
         for way, written in read_as(Mapping[Way, Plain], data, kind).items():
             try:

@@ -60,11 +60,14 @@ class Spread:
     last_s: float
     low_s: float | None = None
     high_s: float | None = None
+    # None where no word was heard by two, and in results from before it was counted.
     apart: Summary | None = None
 
     @property
     def spread_s(self) -> float:
         """What lies between the first and the last."""
+        # By means, each over all that its listener heard; ``apart`` is word by word, and in the mean no smaller where
+        # all heard the same words.
         return self.last_s - self.first_s
 
 
@@ -147,6 +150,7 @@ class TalkOver:
     low_s: float | None = None
     high_s: float | None = None
     rate_hz: float
+    # A model's figure beside a measured one: rate_hz is its assumption, and kept with it.
     collision: float
 
 

@@ -37,12 +37,14 @@ class Quantile:
     needs: int | None = None
 
     def __post_init__(self) -> None:
+        # 0 and 1 are extremes, which have fields of their own and no interval.
         if not 0.0 < self.probability < 1.0:
             raise BadInputError(f"quantile of probability {self.probability} is impossible", "give one inside 0..1")
 
     @property
     def name(self) -> str:
         """The everyday name: ``"p95"``."""
+        # Rounded, or 0.57 × 100 would be p56.99999999999999.
         return f"p{round(self.probability * 100, 6):g}"
 
 
@@ -75,6 +77,7 @@ class Summary:
             out[f"{q.name}_ci"] = (
                 None if q.low is None and q.high is None else [scaled(q.low, factor), scaled(q.high, factor)]
             )
+            # Only where it was refused: files do not say of every percentile what it would have taken.
             if q.needs is not None:
                 out[f"{q.name}_needs"] = q.needs
         for name, value in (("mean", self.mean), ("min", self.minimum), ("max", self.maximum)):
@@ -91,6 +94,7 @@ class Summary:
 
         quantiles = []
         for key in data:
+            # Whatever percentiles a version wrote are read, by their names.
             if _QUANTILE.fullmatch(key):
                 ends = read_as(_INTERVAL, data, f"{key}_ci") if f"{key}_ci" in data else None
                 low, high = ends if ends is not None and len(ends) == 2 else (None, None)

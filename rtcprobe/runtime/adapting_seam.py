@@ -44,8 +44,13 @@ from rtcprobe.runtime.wiretap import is_rtp
 
 __all__ = ["AdaptingPath", "Decides"]
 
+# ``RtpPacketHistory::kMaxCapacity``.
 _KEPT: Final = 9600
+# Looked through for the padding nearest in size: of one frame or a few, so that what a receiver lost of late
+# may come with it.
 _RECENT: Final = 8
+# RTP's sequence numbers; and the X bit of its first byte (RFC 3550, section 5.1), without which nothing can
+# be stamped.
 _NUMBERS: Final = 1 << 16
 _EXTENDED: Final = 0x10
 

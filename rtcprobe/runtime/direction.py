@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["IPV4_UDP_HEADER_BYTES", "MOST_UNDER_WAY_BYTES", "Direction", "Room", "nominal_s", "wire_size"]
 
 IPV4_UDP_HEADER_BYTES: Final = 28
+"""Rule 1; a host's IPv6 would be 20 more."""
 
 DTLS_GRID_BYTES: Final = 64
 """A signature's length differs by a byte or two from run to run: rounded up, equal seeds stay equal on a line with a

@@ -30,6 +30,9 @@ from rtcprobe.runtime.virtual import running
 
 __all__ = ["HandshakeFlights", "prepare_handshake"]
 
+# A peer's flight that came again says that ours is lost only if ours was sent this long ago: before, both may
+# have crossed on their way. Ordinarily half of the first timer is more (libwebrtc's is 50 ms at least): this holds
+# where a scenario asks for one below 40 ms.
 LEAST_PATIENCE_S = 0.020
 
 _ALL = 1 << 16

@@ -15,7 +15,7 @@ from aiortc import RTCRtpReceiver, RTCRtpSender
 from aiortc.rtp import RTCP_PSFB_FIR, RtcpPsfbPacket, RtcpSrPacket
 
 from rtcprobe.runtime.aiortc_seam import attribute
-from rtcprobe.runtime.media_seam import without_wraps
+from rtcprobe.wrapping import without_wraps
 
 __all__ = ["Feedback", "when_key_frame_asked", "when_reported"]
 

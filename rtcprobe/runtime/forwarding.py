@@ -27,6 +27,7 @@ from rtcprobe.units import RTP_CLOCK_HZ
 
 __all__ = ["Forwarded", "Forwarding", "Onward", "Sends", "Turn", "retyped"]
 
+# Half of the sequence numbers: what is ahead by less is newer (RFC 1982).
 _HALF: Final = 1 << 15
 _Agreed = TypeVar("_Agreed")
 _RED_BLOCK: Final = struct.Struct("!I")  # RFC 2198 §3: F, block type, timestamp offset (14 bits), length (10 bits)

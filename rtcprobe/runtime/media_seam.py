@@ -14,7 +14,6 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from typing import Any, Final, cast
 
 import aiortc.rtcrtpreceiver
@@ -28,6 +27,7 @@ from rtcprobe.runtime import express_seam, sending_seam
 from rtcprobe.runtime.aiortc_seam import attribute, without_decoder
 from rtcprobe.runtime.express_seam import Note
 from rtcprobe.runtime.sending_seam import EncodedFrame
+from rtcprobe.wrapping import without_wraps
 
 __all__ = [
     "EncodedFrame",
@@ -41,7 +41,6 @@ __all__ = [
     "skip_unreadable",
     "ssrcs",
     "take_rtp",
-    "without_wraps",
 ]
 
 LOG: Final = logging.getLogger("rtcprobe")
@@ -109,12 +108,6 @@ def take_rtp(
         setattr(receiver, name, stand_in)
     receiver._handle_rtp_packet = taking.packet  # type: ignore[method-assign]  # noqa: SLF001
     receiver.receive = taking.begin  # type: ignore[method-assign]
-
-
-def without_wraps(sequences: Sequence[int]) -> list[list[int]]:
-    """Return ``sequences`` cut where they wrap: aiortc's NACK takes ascending numbers only."""
-    cuts = [index for index, (before, after) in enumerate(pairwise(sequences), 1) if after < before]
-    return [list(sequences[begin:end]) for begin, end in pairwise([0, *cuts, len(sequences)])]
 
 
 def route_by_mid(dtls: RTCDtlsTransport) -> None:

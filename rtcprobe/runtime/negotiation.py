@@ -31,7 +31,10 @@ from rtcprobe.errors import MeasurementError
 from rtcprobe.recording import Agreed, AgreedVideo
 from rtcprobe.runtime import aiortc_seam
 
-__all__ = ["agree", "agree_video", "offering", "prefer", "refuse_nack"]
+__all__ = ["NO_OPUS", "agree", "agree_video", "offering", "prefer", "refuse_nack"]
+
+NO_OPUS = ("the other side takes no Opus", "call one that does: every browser has to (RFC 7874)")
+"""What is said of a description without it: the fact, and the cure."""
 
 # What Chrome offers for red/48000/2.
 _RED_PAYLOAD_TYPE = 63
@@ -65,7 +68,7 @@ def agree(transceiver: RTCRtpTransceiver) -> Agreed:
     codecs = aiortc_seam.agreed_codecs(transceiver)
     opus = next((codec for codec in codecs if codec.name.lower() == "opus"), None)
     if opus is None:
-        raise MeasurementError("the other side takes no Opus", "call one that does: every browser has to (RFC 7874)")
+        raise MeasurementError(*NO_OPUS)
     red = next((codec for codec in codecs if codec.name.lower() == "red"), None)
     if red is not None:
         red.parameters = _made_of(opus)  # Opus may have got the other side's number meanwhile

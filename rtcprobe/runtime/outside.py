@@ -44,6 +44,8 @@ LOG: Final = logging.getLogger("rtcprobe")
 _SOCKET_BUFFER_BYTES = 1 << 20
 _HAIR_S = 1e-4
 """So much later than the last packet the socket goes: timers of one instant come in no order."""
+# The most that UDP's field of 16 bits can say (RFC 768): a read of fewer would cut a datagram off without a
+# word.
 _LARGEST_DATAGRAM = 65_535
 
 

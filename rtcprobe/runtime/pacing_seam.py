@@ -28,6 +28,7 @@ from rtcprobe.runtime.wiretap import is_rtp
 
 __all__ = ["PACE_FACTOR", "pace"]
 
+# Times the bit rate that the camera is set to, not that of its frames: one that came out larger waits.
 PACE_FACTOR: Final = 2.5
 _FIELDS = struct.Struct("!HII")  # sequence number, timestamp, SSRC: from the third byte of RTP on
 

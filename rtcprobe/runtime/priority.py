@@ -20,6 +20,7 @@ __all__ = ["ORDINARY", "lend", "prioritised", "to_itself"]
 ORDINARY = "ordinary"
 _LEAST = 1
 """The lowest real-time priority: ahead of all ordinary threads, behind those of the kernel."""
+# Half of the way to -20: ahead of all ordinary work, and not of what an administrator put foremost.
 _NICENESS = -10
 
 

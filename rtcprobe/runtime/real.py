@@ -22,9 +22,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from rtcprobe.runtime.dialing import DIALER
 from rtcprobe.runtime.meanwhile import Meanwhile, Rehearsal
 from rtcprobe.runtime.network import HOST
-from rtcprobe.runtime.transports import DIALER
 
 __all__ = ["RealEventLoop", "taking", "work_s"]
 
@@ -32,6 +32,8 @@ _AWAKE_S = 0.012
 _REST_EVERY_S = 0.009
 _REST_S = 0.001
 """A tenth of the time, where Linux wants a twentieth: what the loop works between two waits counts as awake."""
+# A thousandth of 0.4 s: no wait below that ends late, and the thousandth of the rest that is left is nothing
+# (Facts).
 _EARLY_S = 0.0004
 _PR_SET_TIMERSLACK = 29  # prctl(2), in nanoseconds, of the calling thread
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Awaitable, Callable
-from contextvars import ContextVar
+from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import anyio
@@ -15,17 +14,11 @@ from anyio.streams.tls import TLSStream
 
 from rtcprobe.runtime.streams import Line, Mark, dial
 
-__all__ = ["DIALER", "Dialer", "StreamTransport", "open_transport"]
+__all__ = ["StreamTransport", "open_transport"]
 
 LOG: Final = logging.getLogger("rtcprobe")
 
 _P = TypeVar("_P", bound=asyncio.Protocol)
-
-
-Dialer = Callable[[Callable[[], asyncio.Protocol], str, int], Awaitable[tuple[asyncio.Transport, asyncio.Protocol]]]
-
-DIALER: ContextVar[Dialer | None] = ContextVar("rtcprobe_dialer", default=None)
-"""Who opens the TCP connections of the current task; None: the loop itself."""
 
 
 async def open_transport(

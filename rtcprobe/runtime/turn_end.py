@@ -29,8 +29,10 @@ __all__ = ["TurnEnd"]
 
 Address = tuple[str, int]
 
+# As much as a host's own sockets have (``outside``), so that a relayed browser loses no more in the kernel.
 _BUFFER_BYTES = 1 << 20
 _LARGEST_DATAGRAM = 65_535
+# A timestamp of two longs behind its header takes 32 bytes where a long has 64 bits (cmsg(3)).
 _ANCILLARY_BYTES = 64
 
 

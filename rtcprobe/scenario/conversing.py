@@ -13,7 +13,6 @@ from typing import Any, Final
 from rtcprobe.audio.detector import DETECTORS
 from rtcprobe.conversation import AgentPlan, Conversation, Line, parse_level, parse_when
 from rtcprobe.conversation.plan import Kind, parse_interruption, parse_noise
-from rtcprobe.conversation.utterances import check_voice, sound_of_words
 from rtcprobe.errors import BadInputError
 from rtcprobe.scenario.keys import quantity, record, text, written
 from rtcprobe.units import parse_duration
@@ -23,6 +22,7 @@ __all__ = ["conversation_of", "conversation_schema", "parse_range"]
 _SAID: Final = ("say", "wav", "backchannel", "noise")
 _CUES: Final = ("after", "barge_in", "during")
 _USUAL: Final = "silent 600ms"
+# For editors; what counts is ``conversation.plan.parse_level``.
 _LEVEL: Final = r"^\s*-?[0-9.]+\s*dBFS\s*$"
 _VOICES: Final = "anna, ben (English), mei, lei (Mandarin, in pinyin with tone digits), or espeak:NAME"
 
@@ -35,6 +35,7 @@ def conversation_schema() -> dict[str, Any]:
             "level": written(
                 "level", _LEVEL, "The user's active speech level (ITU-T P.56).", "-26dBFS", default="-26dBFS"
             ),
+            # -80 dBFS are three steps of a sample of 16 bits: as good as no room, and not digital silence.
             "background": written("level", _LEVEL, "The user's room: noise.", "-50dBFS", default="-80dBFS"),
             "patience": quantity("duration", "How long an answer, or a cue, is waited for.", "8s", default="8s"),
             "intelligibility": {
@@ -78,6 +79,7 @@ def _line_schema() -> dict[str, Any]:
             ),
             "wav": text("A WAV file said as a turn (its path, seen from the scenario's folder).", "question.wav"),
             "backchannel": text("What is said and is no turn: it should not stop the agent.", "uh-huh"),
+            # ``conversation.plan`` has the grammars of these four; editors need only know that they are not empty.
             "noise": written("noise", r"\S", "White noise, how long and how loud.", "400ms at -26dBFS"),
             "after": written("when", r"\S", "Silence that a turn waits for.", _USUAL),
             "barge_in": written("when", r"\S", "A turn said into the agent's speech: when.", "1.5s after onset"),
@@ -98,6 +100,7 @@ def _agent_schema() -> dict[str, Any]:
                 "type": "number",
                 "description": "Standard deviation of the logarithm of how long it thinks.",
                 "examples": [0.4],
+                # Of 0.4 nine in ten lie within a factor of 1.9 of the median, either way (e^(1.645 · 0.4)).
                 "default": plan.spread,
             },
             "answer": written("range", r"\S", "How long answers last.", "3s to 5s", default="3s to 5s"),
@@ -119,6 +122,8 @@ def conversation_of(written: Mapping[str, Any], folder: Path) -> Conversation:
     Raises:
         BadInputError: a line that is none or several, a cue that does not go with it, what cannot be said.
     """
+    from rtcprobe.conversation.utterances import check_voice, sound_of_words  # noqa: PLC0415 - most have none
+
     lines = []
     for number, each in enumerate(written["lines"]):
         try:
@@ -136,6 +141,7 @@ def conversation_of(written: Mapping[str, Any], folder: Path) -> Conversation:
         detector=written["detector"],
         agent=_agent(written["agent"]),
     )
+    # Spoken here once, and forgotten: a word that no voice can say is refused when the scenario is read, not in a call.
     check_voice(plan.voice)
     check_voice(plan.agent.voice)
     for number, line in enumerate(plan.lines):
@@ -169,11 +175,14 @@ def _line(written: Mapping[str, Any], folder: Path) -> Line:
         raise BadInputError(f"{' and '.join(cues)} are given together", "give one of them")
     what, cue = said[0], cues[0] if cues else "after"
     is_turn = what in ("say", "wav")
+    # A turn may wait for silence or barge in; what is no turn needs a place in the agent's speech, and has no usual
+    # one.
     if is_turn == (cue == "during") or (not cues and not is_turn):
         cure = "give after, or barge_in" if is_turn else "give during: 1.5s after onset"
         raise BadInputError(f"{what} does not go with {cue if cues else 'no cue'}", cure)
     kind: Kind = ("barge_in" if cue == "barge_in" else "turn") if is_turn else what  # type: ignore[assignment]
     when = parse_when(written.get(cue, _USUAL))
+    # A barge-in and a backchannel count from the onset of the agent's speech, of which silence has none.
     if (when.begun == "silence") != (cue == "after"):
         usual = _USUAL if cue == "after" else "1.5s after onset"
         raise BadInputError(f"{cue} '{when}' is impossible", f"write it like {usual}")
@@ -181,6 +190,7 @@ def _line(written: Mapping[str, Any], folder: Path) -> Line:
         lasts_s, level_dbfs = parse_noise(written["noise"])
         return Line(kind="noise", when=when, lasts_s=lasts_s, level_dbfs=level_dbfs)
     if what == "wav":
+        # An absolute path stays what it is: pathlib drops what stands before one.
         return Line(kind=kind, when=when, wav=folder / written["wav"])
     return Line(kind=kind, when=when, words=written[what])
 

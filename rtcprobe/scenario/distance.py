@@ -35,6 +35,7 @@ def regions_apart(scenario: Scenario) -> list[tuple[str, str]]:
     if not between:
         return []
     if target.region is not None:
+        # The server stands where target.region says: every party has a backbone to it, and none between each other.
         near = [party.site.region for party in parties if party.site.region != ANYWHERE]
         return [(region, target.region) for region in near]
     # Nothing is put between the two and a server where it really is, unless a round trip says how far that should be.
@@ -63,6 +64,7 @@ def _too_fast_between(scenario: Scenario, one: Party, other: Party) -> str | Non
         return backbone(a, b, scenario.rtt_s).warning
     bound_s = light_bound_s(a, b)
     there, back = there_and_back(one, other)
+    # Quantile 0: with jitter that may come near nothing, only what no packet could do is a fault.
     ahead_s = _fastest_s(scenario, there, one.site, other.site)
     fastest_s = ahead_s + _fastest_s(scenario, back, other.site, one.site)
     # The catalogue's own round trips are measured ones: only legs that somebody wrote can be faster.

@@ -40,6 +40,7 @@ def spelled_out(written: Mapping[str, Any]) -> dict[str, Any]:
     for name, of in named.items():
         own = {key: each for key, each in of.items() if key != "count"}
         for each in alike.get(name, [name]):
+            # fan-1 may be a party somebody wrote, beside a group called fan.
             if each in parties or (name in alike and each in named):
                 raise BadInputError(f"there are two called {each!r}", "one has a count: give one another name")
             parties[each] = {**own, "role": own.get("role", name)} if name in alike else dict(own)
@@ -47,6 +48,7 @@ def spelled_out(written: Mapping[str, Any]) -> dict[str, Any]:
                 parties[each]["hears"] = _heard(own["hears"], each, alike)
     out["parties"] = parties
     if isinstance(written.get("legs"), Mapping):
+        # Rule 3: first all that groups make, then what is written of one by its own name, over it.
         legs = [(leg, name, link) for name, link in written["legs"].items() for leg in _legs(name, alike)]
         out["legs"] = {leg: link for leg, _, link in legs} | {leg: link for leg, name, link in legs if leg == name}
     if isinstance(written.get("script"), list):
@@ -69,9 +71,12 @@ def _legs(name: str, alike: Mapping[str, Sequence[str]]) -> list[str]:
     ends = str(name).split("_to_")
     every = product(*(alike.get(end, [end]) for end in ends))
     grouped = any(end in alike for end in ends)
+    # A group to itself is every pair of two; nobody has a leg to itself. What names no group stays as written, a fault
+    # too, for the reader of legs to tell.
     return ["_to_".join(each) for each in every if not grouped or len(set(each)) == len(each)]
 
 
 def _cues(line: str, alike: Mapping[str, Sequence[str]]) -> list[str]:
+    # The first word is who acts; what a cue waits for happens to one, and stays (rule 2).
     party, blank, rest = line.strip().partition(" ")
     return [f"{each}{blank}{rest}" for each in alike[party]] if party in alike else [line]

@@ -16,6 +16,7 @@ def record(properties: dict[str, Any], required: tuple[str, ...] = (), **more: A
     """Return the schema of a mapping with these keys and no others."""
     return {
         "type": "object",
+        # A key that nobody knows is a slip of the pen, and would else have no effect and say nothing.
         "additionalProperties": False,
         "properties": properties,
         **({"required": list(required)} if required else {}),

@@ -25,6 +25,7 @@ def library_folder() -> Path:
         BadInputError: neither is there.
     """
     package = Path(__file__).parents[1]
+    # A wheel carries them within the package; a checkout has them beside it, where they are edited.
     for folder in (package / "_scenarios", package.parent / "scenarios"):
         if folder.is_dir():
             return folder
@@ -50,6 +51,7 @@ def find_scenario(name_or_path: str, settings: Sequence[str] = ()) -> Scenario:
     from rtcprobe.scenario.read import read_scenario  # noqa: PLC0415 - half a second that a list of names need not pay
 
     path = Path(name_or_path)
+    # What looks like a path is one: a name of the library has neither a suffix nor a slash.
     if path.suffix in _SUFFIXES or len(path.parts) > 1:
         return read_scenario(path, settings)
     known = library()

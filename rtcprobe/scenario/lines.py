@@ -71,6 +71,8 @@ def _read(written: Any, place: str, folder: Path, depth: int = 0) -> Any:
     """Return ``written`` with files read; of keys, such as those of an access, each by itself."""
     if isinstance(written, Mapping):
         found = {key: _read(each, f"{place}.{key}", folder, depth) for key, each in written.items()}
+        # The very same mapping where no file was named: what nobody changed stays what was written, to the byte of its
+        # digest.
         return found if any(found[key] is not each for key, each in written.items()) else written
     if not isinstance(written, str) or not written.startswith(FILE):
         return written
@@ -86,4 +88,5 @@ def _read(written: Any, place: str, folder: Path, depth: int = 0) -> Any:
         raise error.within(f"{place}: {path}") from error
     if not isinstance(inside, str | Mapping):
         raise BadInputError(f"{place}: {path} holds no link", "write a line like delay 40ms loss 1%, or keys")
+    # Names in a file are seen from that file's own folder.
     return _read(inside, place, path.parent, depth + 1)

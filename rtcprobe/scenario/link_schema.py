@@ -22,6 +22,7 @@ QUANTITY: Final = r"^\s*[-+]?[0-9.]+([eE][-+]?[0-9]+)?\s*[A-Za-zµ%/]+\s*$"
 
 _AMOUNT: Final = {"type": ["string", "null"], "pattern": QUANTITY}
 _COUNT: Final = {"type": ["number", "string", "null"]}
+# A file's name: any text but none.
 _FILE: Final = {"type": ["string", "null"], "minLength": 1}
 _UNTIMED: Final = ("outages", "handovers", "schedule", "repeat")
 
@@ -29,6 +30,7 @@ _UNTIMED: Final = ("outages", "handovers", "schedule", "repeat")
 def link_keys_schema() -> dict[str, Any]:
     """Return the schema of one link's keys."""
     keys = {key: {**_KINDS.get(key, _AMOUNT), "description": meaning} for key, meaning in LINK_KEYS.items()}
+    # A change of a schedule has every key of a link but those that have times of their own.
     change = {"at": _AMOUNT, **{key: kind for key, kind in keys.items() if key not in _UNTIMED}}
     keys["schedule"] = {**keys["schedule"], "items": {**_record(change), "required": ["at"]}}
     return _record(keys)

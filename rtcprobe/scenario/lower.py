@@ -60,8 +60,10 @@ class Cast(NamedTuple):
     servers: Mapping[str, Site] = {}
 
 
-def cast_of(written: Mapping[str, Any], folder: Path) -> Cast:
+def cast_of(written: Mapping[str, Any], folder: Path, *, traces: Path | None = None) -> Cast:
     """Return what the complete settings ``written`` say; files that links and mouths name are looked for in ``folder``.
+
+    ``traces``: where those of the key ``link`` are, if that is another one.
 
     Raises:
         BadInputError: both shapes, or something in them that cannot be meant.
@@ -70,11 +72,11 @@ def cast_of(written: Mapping[str, Any], folder: Path) -> Cast:
         for key in _ROOM:
             if key in written:
                 raise BadInputError(f"{key} is written, and no parties", "write parties in place of caller and callee")
-        return _pair(written, folder, servers_of(written))
+        return _pair(written, folder, traces or folder, servers_of(written))
     for key in _PAIR:
         if key in written:
             raise BadInputError(f"parties and {key} both say who takes part", f"leave {key} out")
-    return _room(written, folder, servers_of(written))
+    return _room(written, folder, traces or folder, servers_of(written))
 
 
 def within(place: str, build: Callable[[Any], _T], written: Any) -> _T:
@@ -85,7 +87,8 @@ def within(place: str, build: Callable[[Any], _T], written: Any) -> _T:
         raise error.within(place) from error
 
 
-def _pair(written: Mapping[str, Any], folder: Path, servers: Mapping[str, Site]) -> Cast:
+def _pair(written: Mapping[str, Any], folder: Path, traces: Path, servers: Mapping[str, Site]) -> Cast:
+    # Where a link replaces the path nobody's place need be written (``schema.PLACES``).
     parties = tuple(_party(name, _site(name, written.get(name, {}), folder), {}, written, folder) for name in _PAIR)
     if servers:
         if written["link"] != {}:
@@ -93,11 +96,11 @@ def _pair(written: Mapping[str, Any], folder: Path, servers: Mapping[str, Site])
                 "link leads from caller to callee, past the server between them", "write parties, and legs to the sfu"
             )
         return Cast(parties, {}, (), _signaling(written, beside=None), servers)
-    legs = {Leg(direction): link for direction, link in _links(written["link"], folder).items()}
+    legs = {Leg(direction): link for direction, link in _links(written["link"], traces).items()}
     return Cast(parties, legs, (), _signaling(written, beside="callee"))
 
 
-def _room(written: Mapping[str, Any], folder: Path, servers: Mapping[str, Site]) -> Cast:
+def _room(written: Mapping[str, Any], folder: Path, traces: Path, servers: Mapping[str, Site]) -> Cast:
     named: Mapping[str, Any] = written["parties"]
     if len(named) < len(_PAIR):
         raise BadInputError(f"parties has {len(named)}: nobody to call", "name two or more, such as ana and ben")
@@ -109,15 +112,16 @@ def _room(written: Mapping[str, Any], folder: Path, servers: Mapping[str, Site])
     )
     script = tuple(parse_cue(line) for line in written.get("script", ()))
     if servers:
+        # To every server, as it is not known yet who is connected to which (``servers.homes_of``).
         there = [Leg.between(name, server) for name in named for server in servers]
-        legs = _legs(written, [each for leg in there for each in (leg, leg.back)], folder)
+        legs = _legs(written, [each for leg in there for each in (leg, leg.back)], folder, traces)
         return Cast(parties, legs, script, _signaling(written, beside=None), servers)
     if _calls_outside(written):
         there = [Leg.between(name, _FAR) for name in named]
-        legs = _legs(written, [each for leg in there for each in (leg, leg.back)], folder)
+        legs = _legs(written, [each for leg in there for each in (leg, leg.back)], folder, traces)
         _placed_outside(parties, legs, written)
         return Cast(parties, legs, script, _signaling(written, beside=None))
-    legs = _legs(written, [Leg.between(*pair) for pair in permutations(named, 2)], folder)
+    legs = _legs(written, [Leg.between(*pair) for pair in permutations(named, 2)], folder, traces)
     beside = None if "region" in written.get("signaling", {}) else parties[-1].name
     _placed(parties, legs, beside)
     return Cast(parties, legs, script, _signaling(written, beside=beside))
@@ -129,16 +133,22 @@ def _signaling(written: Mapping[str, Any], *, beside: str | None) -> SignalingPl
 
 def _party(name: str, site: Site, own: Mapping[str, Any], of_all: Mapping[str, Any], folder: Path) -> Party:
     """Return the party ``name``; ``own`` are the keys it has itself."""
+    # Key by key (rule 2): who gives a bitrate keeps everybody's packet time.
     says = {key: {**of_all[key], **own.get(key, {})} for key in _OF_ALL}
+    # Who has no keys of its own has those of all, and what is refused of them stands under their place.
     place = f"parties.{name}." if own else ""
     sound = Stream(
         codec=within(f"{place}codec", _codec, says["codec"]),
         programme=within(f"{place}mouth", partial(_mouth, folder=folder), says["mouth"]),
         protection=Protection(
-            red_copies=of_all["protection"]["red"], fec=says["codec"]["fec"], nack=of_all["protection"]["nack"]
+            # FEC is the encoder's, each party's own; RED and NACK are agreed on.
+            red_copies=of_all["protection"]["red"],
+            fec=says["codec"]["fec"],
+            nack=of_all["protection"]["nack"],
         ),
     )
     shows = {**of_all.get("video", {}), **own.get("video", {})}
+    # ``video: {}`` is a picture as usual; only an absent key shows nothing.
     shown = "video" in of_all or "video" in own
     picture = [Stream(medium="video", video=within(f"{place}video", video_plan, shows))] if shown else []
     return Party(
@@ -161,6 +171,7 @@ def _written(own: Mapping[str, Any], of_all: Mapping[str, Any], place: str) -> t
         return ()
     says = {**of_all.get("messages", {}), **own.get("messages", {})}
     limits = ("max_retransmits", "max_lifetime")
+    # A channel has one limit or the other (RFC 8832 §5.1): with both inherited and own it could not be opened.
     if any(key in own.get("messages", {}) for key in limits):  # its own limit, in place of that of all
         says = {key: value for key, value in says.items() if key not in limits or key in own["messages"]}
     return (Stream(medium="messages", messages=within(f"{place}messages", message_plan, says)),)
@@ -168,6 +179,7 @@ def _written(own: Mapping[str, Any], of_all: Mapping[str, Any], place: str) -> t
 
 def _hears(written: str | list[str]) -> Any:
     if isinstance(written, list):
+        # Whoever is named twice is heard once: a pair has one way of a medium.
         return tuple(dict.fromkeys(written))
     if written in ("all", "nobody"):
         return "all" if written == "all" else ()
@@ -180,8 +192,10 @@ def _placed(parties: tuple[Party, ...], legs: Mapping[Leg, LinkSpec], beside: st
     Raises:
         BadInputError: a place is missing.
     """
+    # Both ways, as a leg may be written out in one direction alone.
     for one, other in permutations(parties, 2):
         leg = Leg.between(one.name, other.name)
+        # Two who hear nothing of each other have no media between them: nothing needs to be known of their path.
         meets = one.listens_to(other.name) or other.listens_to(one.name)
         if leg in legs or not (meets or beside in (one.name, other.name)):
             continue
@@ -220,6 +234,7 @@ _EXAMPLES: Final = {"region": "bangkok", "access": "wifi-good"}
 def _calls_outside(written: Mapping[str, Any]) -> bool:
     """Return whether the target is a server of somebody else's: a URL, or its keys."""
     target = written.get("target", "loopback")
+    # Keys without a URL (whip and whep) are a server's all the same.
     url = target.get("url", "://") if isinstance(target, Mapping) else target
     return isinstance(url, str) and "://" in url
 
@@ -237,6 +252,7 @@ def _placed_outside(parties: tuple[Party, ...], legs: Mapping[Leg, LinkSpec], wr
                 f"leg {str(leg)!r} passes the target by", f"give {leg.source}_to_{_FAR} or {_FAR}_to_{leg.destination}"
             )
     target = written["target"]
+    # Only then is there a backbone to emulate; else a party's own access is all that must be known.
     placed = isinstance(target, Mapping) and target.get("region") is not None
     for party in parties:
         there = Leg.between(party.name, _FAR)
@@ -250,27 +266,30 @@ def _placed_outside(parties: tuple[Party, ...], legs: Mapping[Leg, LinkSpec], wr
                 )
 
 
-def _legs(written: Mapping[str, Any], between: Sequence[Leg], folder: Path) -> dict[Leg, LinkSpec]:
+def _legs(written: Mapping[str, Any], between: Sequence[Leg], folder: Path, traces: Path) -> dict[Leg, LinkSpec]:
     """Return the legs there are: those named, and of those ``between`` whom ``link`` leads, that for the rest."""
     own = written.get("legs", {})
     if not isinstance(own, Mapping):
         raise BadInputError(f"legs {own!r} is not a set of legs", "write it like legs: {ana_to_ben: delay 80ms}")
+    # A pair's link has directions of a caller and a callee, whom a room need not have.
     if isinstance(written["link"], Mapping) and any(key in BOTH_LEGS for key in written["link"]):
         way = next(key for key in written["link"] if key in BOTH_LEGS)
         raise BadInputError(f"link.{way} is of a caller and a callee", f"name the leg: legs.{between[0]}")
     given = {within("legs", Leg, name): link for name, link in own.items()}
-    everywhere = None if written["link"] == {} else _link("link", written["link"], folder)
+    everywhere = None if written["link"] == {} else _link("link", written["link"], traces)
     found: dict[Leg, LinkSpec] = {}
     for leg in between:
         if leg in given:
             found[leg] = _link(f"legs.{leg}", given.pop(leg), folder)
         elif everywhere is not None:
             found[leg] = everywhere
+    # Legs that are between nobody of ``between`` are kept: who reads legs refuses them by name (``check_parties``).
     return found | {leg: _link(f"legs.{leg}", link, folder) for leg, link in given.items()}
 
 
 def _codec(written: Mapping[str, Any]) -> OpusSettings:
     return OpusSettings(
+        # libopus takes whole bits a second (OPUS_SET_BITRATE).
         bitrate_bps=round(parse_rate(written["bitrate"])),
         application=written["application"],
         fec=written["fec"],
@@ -301,6 +320,7 @@ def _links(written: Any, folder: Path) -> dict[Leg, LinkSpec]:
     """Return the links given, by direction: one for both, or one each."""
     if isinstance(written, Mapping) and not written:
         return {}
+    # Directions tell a pair of links from the keys of one: no link has a key of these names.
     if isinstance(written, Mapping) and any(key in BOTH_LEGS for key in written):
         for key in written:
             if key not in BOTH_LEGS:

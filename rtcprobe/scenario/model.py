@@ -6,10 +6,9 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rtcprobe.audio.marker import SLOT_S, trains
-from rtcprobe.conversation import Conversation
 from rtcprobe.errors import BadInputError
 from rtcprobe.ice import IceSettings
 from rtcprobe.link import Border, LinkSpec, backbone, border_warnings
@@ -22,6 +21,9 @@ from rtcprobe.units import format_duration
 from rtcprobe.verdict.budgets import Budget
 from rtcprobe.verdict.sides import PROSE
 from rtcprobe.ways import BOTH_WAYS, Leg, Medium, Way
+
+if TYPE_CHECKING:
+    from rtcprobe.conversation import Conversation
 
 __all__ = [
     "CallPlan",
@@ -75,6 +77,7 @@ class Scenario:
 
     def __post_init__(self) -> None:
         outside = () if self.target.ours else ("target",)
+        # Who, then where, then when: each refusal may take for granted what was judged before it.
         check_parties(self.parties, (*self.servers, *outside), self.legs, self.script)
         if self.servers:
             check_places(self.parties, self.servers, self.homes, self.legs)
@@ -108,6 +111,7 @@ class Scenario:
         if sound is None or self.parties[1].sent("audio") is None:
             raise BadInputError("a conversation needs two who speak, and one sends nothing", "let both send audio")
         playout = self.parties[0].playout
+        # The user decides by what is heard during the call, and so must play RED then, not afterwards.
         if sound.protection.red_copies and not playout.knows_red:
             raise BadInputError(
                 f"a conversation is not heard through playout {playout} with protection.red", "use playout neteq"
@@ -131,6 +135,7 @@ class Scenario:
         """Refuse a call that is over before somebody has joined, or has said a marker."""
         lasts_s, speakers = self.call.duration_s, len(self.sending("audio"))
         comes = {party.name: party.comes_s for party in self.parties}
+        # A cue of joining takes the place of comes_s (``script`` rule 2).
         comes |= {
             cue.party: cue.at_s for cue in self.script if cue.at_s is not None and comes_by_cue(cue.party, self.script)
         }
@@ -141,6 +146,7 @@ class Scenario:
                     f"{name} comes at {at} and each call lasts {lasts}: it never joins",
                     f"let it come earlier, or give call.duration above {at}",
                 )
+        # More than two speak in turn, a slot each: the last one's first marker must still fit.
         if speakers > len(BOTH_WAYS) and not trains(speakers)[-1].markers(lasts_s):
             raise BadInputError(
                 f"duration {written_time(lasts_s)} is too short for a marker of each of {speakers} who speak in turn",
@@ -213,6 +219,7 @@ class Scenario:
 
         Prose, name and budgets aside, and who is called in it: two vendors are compared in one situation.
         """
+        # With servers of ours the target is the situation: whether they forward or mix, and how.
         return self.digest_without(() if self.servers else ("target",))
 
     def digest_without(self, aside: Collection[str] = ()) -> str:
@@ -220,5 +227,7 @@ class Scenario:
         measured = {key: value for key, value in self.settings.items() if key not in PROSE and key not in aside}
         if "parties" in measured:
             measured["parties"] = list(measured["parties"].items())  # seeds are handed out in their order
+        # Sorted: the order in which keys are written is no other situation. ASCII, so that no locale moves a digest.
         text = json.dumps(measured, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        # 64 bits: that two of a million situations share them has a chance of 3 in 10⁸.
         return hashlib.sha256(text.encode()).hexdigest()[:16]

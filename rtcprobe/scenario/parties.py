@@ -46,6 +46,7 @@ ANYWHERE = "anywhere"
 OWN_LINES = "own"
 """The access of whoever has lines of its own."""
 
+# Seconds: far beyond any headset; more is a slip of the unit.
 LONGEST_DEVICE_S = 10.0
 
 MOST_DRIFT = 1e-3
@@ -54,6 +55,7 @@ MOST_DRIFT = 1e-3
 
 def written_time(seconds: float) -> str:
     """Return a time as people write it, whole hours as such."""
+    # format_duration stops at minutes: a limit of four hours would be 240min.
     hours = seconds / 3600.0
     return f"{hours:.0f}h" if 1.0 <= hours < 1e5 and hours.is_integer() else format_duration(seconds)
 
@@ -120,6 +122,7 @@ class Devices:
 
     def to(self, listener: Devices) -> Devices:
         """Return what lies between this microphone and the loudspeaker of ``listener``."""
+        # Capture is the talker's; playback and drift are the listener's.
         return replace(listener, capture_s=self.capture_s)
 
 
@@ -170,6 +173,7 @@ class Party:
         party_named(self.name)
         if self.role:
             role_named(self.role)
+        # "all" is a text, and "al" in "all" is true: a party may be called so.
         if self.name in self.hears and self.hears != "all":
             raise BadInputError(f"{self.name} cannot hear {self.name}, itself", f"take {self.name} out of its hears")
         if self.comes_s < 0.0:
@@ -180,6 +184,7 @@ class Party:
                 f"let it leave after {written_time(self.comes_s)}",
             )
         media = [stream.medium for stream in self.sends]
+        # A way is named by talker, listener and medium: two streams of one medium would share their account.
         twice = next((each for each in MEDIA if media.count(each) > 1), None)
         if twice is not None:
             raise BadInputError(f"{self.name} sends {twice} {media.count(twice)} times", "one stream of each medium")

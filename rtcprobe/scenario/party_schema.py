@@ -34,6 +34,7 @@ __all__ = [
     "site_schema",
 ]
 
+# name = a-z *31( a-z / 0-9 / "_" / "-" )      no "_" at its end, no "_to_" in it or "_to" there: a way is A_to_B
 PARTY_NAME: Final = r"^(?!.*_to(_|$))[a-z][a-z0-9_-]{0,31}(?<!_)$"
 """What ``ways.party_named`` takes."""
 
@@ -46,6 +47,7 @@ def site_schema(who: str) -> dict[str, Any]:
     return {
         "region": choice(f"Where {who} is (rtcprobe links lists the regions).", sorted(REGIONS)),
         "access": {
+            # The list first: an editor offers it, and a slip of the pen is told by its nearest name (``read._meant``).
             "anyOf": [{"enum": sorted(ACCESS)}, {"type": "string", "pattern": f"^{FILE}."}, _own_lines()],
             "description": "What it is connected by: one that rtcprobe links lists, lines of its own (up and down), or "
             f"a file that holds them, like {FILE}home.yaml.",
@@ -106,6 +108,7 @@ def parties_schema() -> dict[str, Any]:
     )
     return {
         "type": "object",
+        # A pattern for editors, a parser for the reader: one word, both times ``ways.party_named``.
         "propertyNames": {"format": "party", "pattern": PARTY_NAME},
         "additionalProperties": party,
         "description": "Who takes part, by name, in place of caller and callee; the first calls. What is said of all "
@@ -148,6 +151,7 @@ def script_schema() -> dict[str, Any]:
         "type": "array",
         "items": written(
             "cue",
+            # ``script.parse_cue`` has the grammar.
             r"^\s*\S+\s+\S+\s+(at|after)\s+.*$",
             "PARTY speaks, stops, publishes, joins, leaves or sends (one message), or SERVER dies, at TIME (since all "
             "who are there at first have joined) or after PARTY joined, was heard or fell silent.",
@@ -171,6 +175,7 @@ def _common() -> dict[str, Any]:
 
 def _own(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return the schema of the same key within a party: what it leaves out is as with all."""
+    # A default within a party would be taken for its own word, and hide what is written of all.
     kept = {key: each for key, each in schema.items() if key != "default"}
     if "properties" in kept:
         kept["properties"] = {key: _own(each) for key, each in kept["properties"].items()}
@@ -181,6 +186,7 @@ def playout_schema() -> dict[str, Any]:
     """Return the schema of ``playout``."""
     return written(
         "playout",
+        # playout = "neteq" [ ":" time ] / "fixed:" time / "aiortc"       coarse, for editors; ``PlayoutChoice`` judges
         r"^(neteq(:.*[0-9].*)?|fixed:.*[0-9].*|aiortc)$",
         "The receiver's playout. neteq: what Chrome and nearly every mobile SDK have, neteq:DELAY with a "
         "jitter buffer target asked for; fixed:DELAY: every packet held until DELAY after the fastest of "
@@ -201,6 +207,7 @@ def codec_schema() -> dict[str, Any]:
             "complexity": {
                 "type": "integer",
                 "minimum": 0,
+                # libopus' own scale (OPUS_SET_COMPLEXITY).
                 "maximum": 10,
                 "description": "How hard the encoder tries: 0 quick, 10 thorough. It changes no delay.",
                 "examples": [5],
@@ -272,6 +279,7 @@ def devices_schema() -> dict[str, Any]:
     """Return the schema of ``devices``."""
     return record(
         {
+            # A block of 10 ms at either side, and a second one behind the loudspeaker: assumed, and said to be.
             "capture": quantity("duration", "Microphone to first sample in hand.", "10ms", default="10ms"),
             "playback": quantity("duration", "Last sample handed over to loudspeaker.", "20ms", default="20ms"),
             "drift": quantity(

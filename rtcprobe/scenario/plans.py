@@ -82,6 +82,8 @@ class DtlsTimer:
     initial_s: float | None = None
 
     def __post_init__(self) -> None:
+        # 60 s is what a timer may be doubled to at the least (RFC 6298, 2.5): one that begins later would hide the
+        # loss.
         if self.initial_s is not None and not 0.0 < self.initial_s <= 60.0:
             raise BadInputError(f"timer {written_time(self.initial_s)} is impossible", "give above 0ms to 60s")
 
@@ -108,6 +110,7 @@ class DtlsTimer:
         """Return the first timeout in seconds, given the round trip ICE measured (None: it has none)."""
         if self.initial_s is not None:
             return self.initial_s
+        # Facts, in their order.
         return 0.4 if round_trip_s is None else min(3.0, max(0.05, 2.0 * round_trip_s))
 
 
@@ -127,6 +130,7 @@ class TargetPlan:
     @property
     def scheme(self) -> str:
         """The kind of target, in small letters."""
+        # Schemes are without regard to case (RFC 3986 §3.1); "loopback", which is no URL, is its own.
         return self.url.partition("://")[0].lower()
 
     @property

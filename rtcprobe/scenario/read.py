@@ -14,10 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, Final, cast
-
-from jsonschema import Draft202012Validator, FormatChecker
-from jsonschema.exceptions import ValidationError
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from rtcprobe.conversation import parse_level, parse_when
 from rtcprobe.conversation.plan import parse_interruption, parse_noise
@@ -27,6 +24,7 @@ from rtcprobe.link import REGIONS
 from rtcprobe.messages import parse_due, parse_frequency
 from rtcprobe.picture.settings import parse_size
 from rtcprobe.playout.policies import PlayoutChoice
+from rtcprobe.scenario.allowed import plainly_allows
 from rtcprobe.scenario.conversing import conversation_of, parse_range
 from rtcprobe.scenario.groups import spelled_out
 from rtcprobe.scenario.lines import value_with_files_read, with_files_read
@@ -44,7 +42,11 @@ from rtcprobe.units import parse_bytes, parse_decibels, parse_duration, parse_pp
 from rtcprobe.verdict.budgets import parse_budget
 from rtcprobe.ways import BOTH_LEGS, party_named
 
-__all__ = ["parse_scenario", "read_scenario"]
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import ValidationError
+
+__all__ = ["FORMATS", "parse_scenario", "read_scenario"]
 
 _NAME_CURE: Final = "use small letters and digits, and . _ - after the first"
 
@@ -54,7 +56,7 @@ _OWN_SENTENCES: Final = ("link", "legs", "target", "ice")
 _WHOLE: Final = ("budget", "cue", "party", "role", "message")
 """What quotes itself whole; every other value is found by its key."""
 
-_FORMATS: Final[Mapping[str, Callable[[object], object]]] = {
+FORMATS: Final[Mapping[str, Callable[[object], object]]] = {
     "duration": parse_duration,
     "rate": parse_rate,
     "share": parse_ratio,
@@ -101,18 +103,21 @@ def parse_scenario(
 ) -> Scenario:
     """Return the scenario that the YAML ``text`` writes; see ``read_scenario``."""
     try:
+        # What is loaded is shared by the cache; settings change it in place.
         written = deepcopy(_load(text))
         for setting in settings:
             _set(written, setting)
-        # A file named on the command line is looked for where the command was given.
+        folder = Path() if folder is None else folder
+        # A trace that a link names on the command line is looked for where the command was given; all else that the
+        # scenario names, its speech above all, stays beside it.
         here = any(setting.lstrip().startswith("link") for setting in settings)
-        folder = Path() if here or folder is None else folder
         written = with_files_read(written, folder)
+        # Rule 3, then judged, then groups spelled out: sentences quote what was written, never fan-17.
         complete = cast("dict[str, Any]", _with_defaults(written, scenario_schema()))
         _validate(complete)
         complete = spelled_out(complete)
         _placed(complete)
-        return _convert(complete, folder)
+        return _convert(complete, folder, traces=Path() if here else folder)
     except BadInputError as error:
         raise error.within(called) from error
 
@@ -133,6 +138,7 @@ def _set(written: dict[str, Any], setting: str) -> None:
     keys = dotted.strip().split(".")
     if not equals or not all(keys):
         raise BadInputError(f"setting {setting!r} cannot be read", "write it like call.duration=10s")
+    # A URL alone becomes keys, so that --set target.token goes beside it.
     if keys[0] == "target" and len(keys) > 1 and isinstance(written.get("target"), str):
         written["target"] = {"url": written["target"]}
     try:
@@ -142,6 +148,7 @@ def _set(written: dict[str, Any], setting: str) -> None:
     inside: Any = written
     value = value_with_files_read(keys, value, Path())
     for depth, key in enumerate(keys[:-1]):
+        # A path of keys that is not there is made: whether it may be is judged with the rest (rule 2).
         inside = inside.setdefault(key, {})
         if not isinstance(inside, dict):
             raise BadInputError(
@@ -169,17 +176,25 @@ def _with_defaults(value: Any, schema: Mapping[str, Any]) -> Any:
     for key, below in schema["properties"].items():
         if key in value or "default" in below:
             out[key] = _with_defaults(value.get(key, below.get("default")), below)
+    # Unknown keys stay, behind the known: they are told first, by their place (rule 4).
     return out | {key: deepcopy(each) for key, each in value.items() if key not in out}
 
 
 @cache
+def _judging() -> Mapping[str, Any]:
+    """Return the schema but for what link replaces: that is judged with it, by ``_placed``."""
+    return {key: each for key, each in scenario_schema().items() if key != "anyOf"}
+
+
+@cache
 def _validator() -> Draft202012Validator:
+    from jsonschema import Draft202012Validator, FormatChecker  # noqa: PLC0415 - see ``allowed``
+
+    # None of the library's own formats: "duration" there is ISO 8601's.
     checker = FormatChecker(formats=())
-    for name, parse in _FORMATS.items():
+    for name, parse in FORMATS.items():
         checker.checks(name, raises=BadInputError)(_accepts(parse))
-    # What link replaces is judged with it, by ``_placed``.
-    judged = {key: each for key, each in scenario_schema().items() if key != "anyOf"}
-    return Draft202012Validator(judged, format_checker=checker)
+    return Draft202012Validator(_judging(), format_checker=checker)
 
 
 def _accepts(parse: Callable[[object], object]) -> Callable[[object], bool]:
@@ -192,16 +207,18 @@ def _accepts(parse: Callable[[object], object]) -> Callable[[object], bool]:
 
 _valid: Final[set[str]] = set()
 """What the schema found nothing wrong with: probes of a server, and runs of a check, are of few scenarios."""
+# As many as ``_load`` keeps texts.
 _MOST_VALID: Final = 64
 
 
 def _validate(written: Mapping[str, Any]) -> None:
     """Raise the sentence for the worst error the schema finds."""
+    # Rule 4; an error of any other kind comes last, as it is its own place in the list.
     order = ["additionalProperties", "required", "format"]
     judged = {key: each for key, each in written.items() if key not in _OWN_SENTENCES}
     if repr(judged) in _valid:
         return
-    errors = list(_validator().iter_errors(judged))
+    errors = [] if plainly_allows(_judging(), judged, FORMATS) else list(_validator().iter_errors(judged))
     if not errors:
         if len(_valid) == _MOST_VALID:
             _valid.clear()
@@ -221,6 +238,7 @@ def _placed(written: Mapping[str, Any]) -> None:
         return  # ``lower`` knows which of their paths are written out
     link = written["link"]
     ways = [way for way in BOTH_LEGS if isinstance(link, Mapping) and way in link]
+    # One link for both, or one each: the whole path is written.
     if link and (not ways or len(ways) == len(BOTH_LEGS)):
         return
     needed = [(place,) for place in PLACES] + [("signaling", "region")]
@@ -239,10 +257,12 @@ def _schema_of(keys: Sequence[str]) -> Mapping[str, Any]:
 
 
 def _sentence(error: ValidationError) -> BadInputError:
+    # A value that may be of several kinds fails as each of them; its reader meant one.
     while error.validator == "anyOf":
         error = _meant(error)
     place = ".".join(str(part) for part in error.absolute_path)
     value, schema = cast("Any", error.instance), cast("Mapping[str, Any]", error.schema)
+    # A parser's own sentence, which is better than any made of the schema.
     if isinstance(error.cause, BadInputError):
         return error.cause if schema["format"] in _WHOLE else error.cause.within(place)
     if error.validator == "additionalProperties":
@@ -268,6 +288,8 @@ def _meant(error: ValidationError) -> ValidationError:
     kinds = cast("Mapping[str, Any]", error.schema)["anyOf"]
     keys = isinstance(error.instance, Mapping)
     refused = error.context or ()
+    # Keys are meant for the kind that has keys, texts for one of the others; of these the list of words is the better
+    # cure.
     meant = [each for each in refused if (kinds[each.relative_schema_path[0]].get("type") == "object") == keys]
     return next((each for each in meant if each.validator == "enum"), meant[0])
 
@@ -300,8 +322,8 @@ def _shown(value: object) -> str:
     return value if isinstance(value, str) and value else repr(value)
 
 
-def _convert(written: Mapping[str, Any], folder: Path) -> Scenario:
-    people = cast_of(written, folder)
+def _convert(written: Mapping[str, Any], folder: Path, *, traces: Path) -> Scenario:
+    people = cast_of(written, folder, traces=traces)
     return Scenario(
         name=written["name"],
         serves=written.get("serves", ""),

@@ -37,6 +37,7 @@ from rtcprobe.ways import BOTH_LEGS
 
 __all__ = ["PLACES", "scenario_schema"]
 
+# name = ( a-z / 0-9 ) *( a-z / 0-9 / "." / "_" / "-" )
 NAME = r"^[a-z0-9][a-z0-9._-]*$"
 """Names become names of folders (``--wav``): none may lead out of where it is put."""
 
@@ -127,6 +128,7 @@ def scenario_schema() -> dict[str, Any]:
             },
             required=("name",),
         ),
+        # Editors show it; the reader leaves it out, and says with ``_placed`` which place is missing.
         "anyOf": [{"required": ["link"]}, {"required": list(PLACES)}, {"required": ["parties"]}],
     }
 
@@ -196,6 +198,7 @@ def _link() -> dict[str, Any]:
 def _legs() -> dict[str, Any]:
     return {
         "type": "object",
+        # No pattern of names: what is no leg is refused by ``ways.Leg``, in a better sentence than a pattern's.
         "additionalProperties": _one_link(),
         "minProperties": 1,
         "description": "Links between parties by name, FROM_to_WHERE, each in place of the path in its direction. "
@@ -278,18 +281,24 @@ def _call() -> dict[str, Any]:
             "calls": {
                 "type": "integer",
                 "minimum": 1,
+                # What a call said is kept until the run ends, and its interval is narrow long before.
                 "maximum": 1_000,
                 "description": "Calls measured, each with a seed of its own: intervals rest on how they differ.",
                 "examples": [5],
+                # From five on an interval closes where one call's stays open (``verdict.budgets`` offers it as the
+                # cure).
                 "default": 5,
             },
+            # Two markers a second: twenty a call and way, a hundred a run.
             "duration": quantity("duration", "How long each of the measured calls lasts.", "10s", default="10s"),
             "joins": {
                 "type": "integer",
                 "minimum": 1,
+                # A join of two in virtual time takes a core some 17 ms: so many are half an hour's work.
                 "maximum": 100_000,
                 "description": "Joins made before the calls, so that percentiles of the join mean something.",
                 "examples": [20],
+                # The fewest of which a p95 is told (``verdict.statistics.samples_needed``).
                 "default": 20,
             },
             "join_timeout": quantity("duration", "When a join gives up.", "30s", default="30s"),
@@ -304,10 +313,12 @@ def _dtls() -> dict[str, Any]:
         {
             "timer": written(
                 "timer",
+                # Coarse, for editors; ``DtlsTimer.parse`` judges.
                 r"^(openssl|libwebrtc|.*[0-9].*)$",
                 "When a lost handshake flight is first sent again: openssl (1 s), libwebrtc (twice the "
                 "ICE round trip, 50 ms to 3 s), or a time.",
                 "libwebrtc",
+                # What aiortc does, as both ends are aiortc's where nothing else is written.
                 default="openssl",
             )
         },
@@ -321,6 +332,7 @@ def _budgets() -> dict[str, Any]:
         "type": "array",
         "items": written(
             "budget",
+            # Coarse, for editors; ``verdict.budgets`` has the grammar.
             r"^.*([<>]|\swithin\s).*$",
             "METRIC AGGREGATE OP VALUE, or METRIC within VALUE..VALUE, and (advisory) where missing it "
             "should not fail the run. "

@@ -38,6 +38,7 @@ _COMING_AND_GOING: Final = ("join", "leave")
 # event = "joined" / "was heard" / "fell silent"
 _VERBS: Final[Mapping[str, Does]] = {f"{each}{'es' if each == 'publish' else 's'}": each for each in DOES}
 _HAPPENINGS: Final[Mapping[str, Event]] = {"was heard" if each == "heard" else each: each for each in EVENTS}
+# "ana stops at 8s": party, verb, at, time.
 _LEAST_WORDS: Final = 4
 
 
@@ -83,6 +84,7 @@ def parse_cue(text: object) -> Cue:
         raise BadInputError(f"cue {text!r}: {verb!r} is nothing a party does", did_you_mean(verb, list(_VERBS)))
     if when == "at":
         try:
+            # A time may have a blank before its unit.
             at_s = parse_duration(" ".join(rest))
         except BadInputError as error:
             raise error.within(f"cue {text!r}") from error
@@ -167,11 +169,13 @@ def _check_presence(party: Party, cues: Sequence[Cue]) -> None:
     if any(cue.after is not None for cue in cues if cue.does in _COMING_AND_GOING):
         return  # when it comes and goes is only known in the call
     there, why = not absent, "has not joined"
+    # By time alone, as cues do not compare: of equal times the one written first comes first.
     for at_s, cue in sorted(((cue.at_s, cue) for cue in cues if cue.at_s is not None), key=lambda each: each[0]):
         if at_s < party.comes_s:
             raise BadInputError(f"cue {cue}: {party.name} comes at {written_time(party.comes_s)}", "give a later time")
         if party.leaves_s is not None and at_s >= party.leaves_s:
             there, why = False, f"has left ({written_time(party.leaves_s)})"
+        # Joining is what somebody does who is not there; everything else needs presence.
         if not there and cue.does != "join":
             raise BadInputError(f"cue {cue}: by then {party.name} {why}", "let it join before, or drop the cue")
         if cue.does in _COMING_AND_GOING:
@@ -187,6 +191,7 @@ def _check_waiting(script: Sequence[Cue]) -> None:
     }
     for name in reversed(awaited):
         met = [name]
+        # Follows who waits for whom until nobody waits, or somebody was met before: then those in between are a circle.
         while awaited.get(met[-1]) not in (None, *met):
             met.append(awaited[met[-1]])
         if awaited.get(met[-1]) == name:

@@ -87,6 +87,7 @@ def homes_of(
         both = (Leg.between(one, other), Leg.between(other, one))
         far = None if ANYWHERE in regions else backbone(*regions, private=private).spec
         specs = [legs.get(leg, far) for leg in both]
+        # Nowhere is no distance: who stands nowhere has legs written out, or is refused (``check_places``).
         return sum(0.0 if spec is None else spec.delay.quantile_s(0.5) for spec in specs)
 
     def away_s(party: Party, server: str) -> float:
@@ -95,6 +96,7 @@ def homes_of(
     def apart_s(one: str, other: str) -> float:
         return 0.0 if one == other else between_s(one, other, (servers[one].region, servers[other].region))
 
+    # min keeps the first of equals: the one written first (rule 2).
     nearest = {party.name: party.edge or min(servers, key=lambda each: away_s(party, each)) for party in parties}
     return _best_pairs(parties, list(servers), nearest, away_s, apart_s) if assign == "best-pair" else nearest
 
@@ -170,22 +172,28 @@ def _best_pairs(
         return len(ways) * away_s(party, at) + sum(apart_s(at, home[other.name]) for other in ways)
 
     def whole_s(home: Mapping[str, str]) -> float:
+        # Over both directions of every pair: ``of_one_s`` of either end has what lies between their servers, and each
+        # end's own leg once; it is passed twice, on the way out and on the way in.
         return sum(of_one_s(party, home[party.name], home) + _own_s(party, home) for party in parties)
 
     def _own_s(party: Party, home: Mapping[str, str]) -> float:
         return len(met[party.name]) * away_s(party, home[party.name])
 
     def descended(home: dict[str, str]) -> dict[str, str]:
+        # Each round moves somebody to where the sum is less, and there are finitely many homes; the bound is for
+        # rounding alone.
         for _ in range(len(parties) * len(servers)):
             before = dict(home)
             for party in parties:
                 if party.edge is None:
                     best = min(servers, key=lambda each, of=party: of_one_s(of, each, home))  # type: ignore[misc]
+                    # A hair, so that equal servers do not swap a party for ever.
                     if of_one_s(party, best, home) < of_one_s(party, home[party.name], home) - 1e-12:
                         home[party.name] = best
             if home == before:
                 break
         return home
 
+    # From several beginnings, as a descent ends in the nearest valley.
     starts = [dict(nearest), *({party.name: party.edge or each for party in parties} for each in servers)]
     return min((descended(start) for start in starts), key=whole_s)

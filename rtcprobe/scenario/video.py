@@ -18,6 +18,7 @@ from rtcprobe.units import format_duration, format_rate, parse_duration, parse_r
 
 __all__ = ["VideoPlan", "parse_read", "video_plan", "video_schema"]
 
+# Of a camera, an encoder or a screen, as of ``parties.LONGEST_DEVICE_S``.
 _LONGEST_S: Final = 10.0
 CONTROLS: Final = ("fixed", "gcc", "remb")
 _ADAPTS: Final = ("640x480", 30, "vp8")
@@ -81,6 +82,7 @@ class VideoPlan:
         every = self.read_every
         if every == 1:
             return self.playout
+        # 11th, 12th and 13th are no 1st, 2nd, 3rd.
         ending = {1: "st", 2: "nd", 3: "rd"}.get(every % 10 if every % 100 not in {11, 12, 13} else 0, "th")
         return f"{self.playout}, every {every}{ending} read" if every else f"{self.playout}, told by RTP time"
 
@@ -102,7 +104,9 @@ def video_plan(says: Mapping[str, Any]) -> VideoPlan:
     Raises:
         BadInputError: a size or a rate that cannot be meant.
     """
+    # From the schema, so that a default is written once.
     usual = {name: schema["default"] for name, schema in video_schema()["properties"].items() if "default" in schema}
+    # ``control`` has no default in the schema, which would move every digest: here it has one.
     says = {"control": "fixed", **usual, **says}
     if says["control"] != "fixed" and says["read"] == "all":  # what an absent key says: there is nothing to read
         says["read"] = "timestamps"
@@ -135,6 +139,7 @@ def parse_read(text: str) -> int:
     match = _READ.match(text)
     if match is None:
         raise BadInputError(f"{text!r} is no way to read frames", "all, every 5th (or another), timestamps")
+    # "all" is every first, "timestamps" every 0th: none.
     return int(match[1]) if match[1] else int(text.strip() == "all")
 
 

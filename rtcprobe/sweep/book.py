@@ -39,6 +39,7 @@ class Book:
         self.known: dict[str, Row] = {str(each["key"]): each for each in rows}
         try:
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            # A line without its end is cut off (rule 1), so that the next row does not continue it.
             os.ftruncate(self._file, self._whole)
             os.lseek(self._file, 0, os.SEEK_END)
         except OSError as error:
@@ -54,6 +55,7 @@ class Book:
             return
         try:
             os.write(self._file, line(row))
+            # A row may have cost seconds of computing: syncing each costs less than losing one to a machine that fails.
             os.fsync(self._file)
         except OSError as error:
             raise BadInputError(f"{self.path} cannot be written", error.strerror or str(error)) from error
@@ -64,6 +66,7 @@ class Book:
         keys = [job.key for job in jobs]
         wanted = set(keys)
         rest = [row for key, row in self.known.items() if key not in wanted]
+        # In the same folder, for only there does renaming replace the file in one step (rename(2)).
         beside = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         try:
             with beside.open("wb") as file:

@@ -26,9 +26,12 @@ def done(task: Task) -> dict[str, Any]:
     """Return the row of ``task``: its place in the grid, its seed, its figures; or the sentence that it failed with."""
     row: dict[str, Any] = {"key": task.key, "point": dict(task.point), "seed": task.seed}
     if task.job.engine != "stack":
+        # Only where it is not the stack: rows of before there were engines stay equal to the byte.
         row["engine"] = task.job.engine
     try:
         result = task.job.run()
+    # A job that cannot be measured is a row all the same: it is not tried
+    # again, and the surface says that it is missing.
     except RtcprobeError as error:
         return row | {"failed": str(error)}
     return row | {"verdict": result.verdict, "figures": _figures(result)}
@@ -37,6 +40,7 @@ def done(task: Task) -> dict[str, Any]:
 def _figures(result: Result) -> Mapping[str, float | None]:
     import numpy as np  # noqa: PLC0415 - whoever only hands jobs out need not pay for it
 
+    # A join that heard nothing is counted as failed and is in no percentile: it took no time, it took for ever.
     joins = [each.first_audio_s for each in result.join.attempts]
     heard_s = [each for each in joins if each is not None]
     ways = list(result.mouth_to_ear.values())
@@ -61,7 +65,3 @@ def _figures(result: Result) -> Mapping[str, float | None]:
         "concealed": worst([way.concealed for way in ways]),
         "r": worst([way.r for way in ways], least=True),
     }
-
-
-def _number(value: object) -> float | None:
-    return round(float(value), 9) if isinstance(value, int | float) else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +18,6 @@ from rtcprobe.verdict.statistics import mean_interval
 
 __all__ = ["Edge", "Point", "Surface", "frontier", "surface_of"]
 
-MOST_CELLS: Final = 400
 Row = Mapping[str, Any]
 
 
@@ -78,18 +77,23 @@ def surface_of(
     axes: dict[str, dict[str, None]] = {}
     for row in rows:
         for axis, value in row["point"].items():
+            # A dictionary for its order: values stand as they first came, which is
+            # the order in which the grid has them.
             axes.setdefault(str(axis), {})[str(value)] = None
     for name in (x, y, *(fixed or {})):
         if name is not None and name not in axes:
             raise BadInputError(f"axis {name!r} is not in this sweep", did_you_mean(name, tuple(axes)))
     chosen = _chosen(rows, fixed or {})
+    # The axis with most values lies across, where there is room for it.
     first = x or max(axes, key=lambda axis: len(axes[axis]))
     rest = [axis for axis in axes if axis != first]
+    # An axis of one value tells no two rows apart.
     second = y or next((axis for axis in rest if len(axes[axis]) > 1), None)
     others = [axis for axis in rest if axis != second]
     groups: dict[tuple[str, tuple[tuple[str, str], ...]], list[Row]] = {}
     for row in chosen:
         key = tuple((axis, str(row["point"].get(axis, ""))) for axis in others)
+        # Engines apart even within one file: a model's figures never stand beside the stack's.
         groups.setdefault((str(row.get("engine", "stack")), key), []).append(row)
     return [
         Surface(
@@ -139,6 +143,7 @@ def frontier(surface: Surface, limit: float) -> list[Edge]:
         unsure = False
         for column in surface.columns:
             point = surface.points.get((column, row), Point(value=None))
+            # Where nothing was measured the budget does not hold: silence is no success.
             holds = point.value is not None and (point.value <= limit if rising else point.value >= limit)
             crosses = point.low is not None and point.high is not None and point.low <= limit <= point.high
             if not holds:

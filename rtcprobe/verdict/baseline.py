@@ -55,6 +55,7 @@ class Tolerance:
         """Return by how much a figure may be worse, in its unit."""
         if self.kind == "statistical" or difference.unit != "s":
             return 0.0
+        # Of the baseline's figure; one that has none ("never") allows nothing.
         return self.value * (1.0 if self.kind == "absolute" else difference.a.value or 0.0)
 
 
@@ -118,6 +119,7 @@ def parse_tolerance(text: object) -> Tolerance:
     if word == "statistical":
         return STATISTICAL
     try:
+        # tolerance = "statistical" / "+" ( duration / ratio )     the sign is asked for: it is how much *worse* is fine
         relative = word.endswith("%")
         value = parse_ratio(word) if relative else parse_duration(word)
     except BadInputError as error:
@@ -148,6 +150,7 @@ def refuse(
     """
     side, runs, _ = gather("the baseline", baseline)
     anew = "measure the baseline anew, or give the one that belongs to this run"
+    # Names before digests: "another scenario" is a better answer than two digests that differ.
     for what, theirs, ours in (
         ("scenario", side.scenario, scenario),
         ("target", side.target, target),
@@ -158,10 +161,12 @@ def refuse(
             raise BadInputError(f"the baseline is of {what} {theirs}, this run of {ours}", anew)
     if side.scenario_digest != scenario_digest:
         apart = settings_apart(runs[0].settings, settings or {})
+        # Older versions' digests held the name, too: where both settings are known, only what differs in them counts.
         if apart or not settings:
             said = apart[0] if settings and apart else f"digest {side.scenario_digest} there, {scenario_digest} here"
             more = f" (and {len(apart) - 1} more)" if settings and len(apart) > 1 else ""
             raise BadInputError(f"the baseline measured another {scenario}: {said}{more}", anew)
+    # On the real clock a seed decides nothing that the network does: other seeds are no other situation.
     wanted = tuple(sorted(set(seeds)))
     if clock == "virtual" and not fresh_seeds and wanted != side.seeds:
         raise BadInputError(
@@ -187,10 +192,12 @@ def check(
         BadInputError: the two do not compare; see ``refuse``.
         MeasurementError: no run of ``current`` counts: all are invalid or interrupted.
     """
+    # Before ``gather`` refuses the same: there it would be bad input (exit code 2), here the measurement failed (3).
     if current and all(each.verdict == "invalid" or each.interrupted for each in current):
         why = next((reason for each in current for reason in each.reasons), "")
         raise MeasurementError("no run to check counts: invalid or interrupted", why)
     both = Both.of("the baseline", baseline, "this run", current)
+    # Once more, of results that exist: ``refuse`` was asked before the run, ``check`` may be called with files alone.
     first = both.pair.b[0]
     refuse(
         both.pair.a,
@@ -229,6 +236,8 @@ def _gates(
     limits = {seen.name: tolerance.limit(seen) for _, seen in judged}
     known = [(row, seen) for row, seen in judged if row.in_family]
     beyond: dict[str, bool] = {}
+    # A tolerance asks its own question, "worse than that", and its p-values are Holm's over the family, as those of 0
+    # are.
     for rare in (False, True):
         family = [(row, seen) for row, seen in known if seen.rare == rare]
         chances = holm([_chance(row, limits[seen.name]) for row, seen in family])
@@ -236,6 +245,8 @@ def _gates(
     for row, seen in judged:
         limit = limits[seen.name]
         if not seen.measured:
+            # What only the baseline lacks may be new (a budgeted picture, another version's figure) and cannot have got
+            # worse; what only this run lacks may be the very fault looked for.
             if seen.a.value is None:
                 notes.append(f"{seen.name} does not gate, the baseline does not hold it: {seen.note}")
             else:
@@ -250,6 +261,7 @@ def _gates(
             over = False
         else:
             fails = beyond.get(seen.name, False)
+            # Rule 3: an explicit tolerance has to hold the whole interval; an open end reaches everywhere.
             over = not fails and (seen.high is None or seen.high > limit)
         verdict: GateVerdict = "fail" if fails else "inconclusive" if over else "pass"
         gates.append(
@@ -261,6 +273,7 @@ def _gates(
 def _chance(row: Row, limit: float) -> float:
     """Return how likely a change this large is if the truth were exactly what the tolerance allows."""
     assert row.spread is not None
+    # Two-sided, though only worse counts: a tolerance of 0 and none at all then judge alike.
     return min(1.0, 2.0 * row.spread.tails(limit)[0])
 
 
@@ -273,6 +286,7 @@ def _reason(seen: Difference, limit: float, tolerance: Tolerance, verdict: GateV
 
 
 def _verdict(gates: Sequence[Gate], current: Sequence[Result]) -> tuple[GateVerdict, tuple[str, ...]]:
+    # None heard is no slow join: the far side was not there, and nothing is said about it.
     attempts = [each for run in current for each in run.join.attempts]
     if attempts and all(each.first_audio_s is None for each in attempts):
         steps = ", ".join(dict.fromkeys(each.failed or "unknown step" for each in attempts))
@@ -289,6 +303,8 @@ def _refuse_other_link(baseline: Result, current: Result) -> None:
         there = baseline.link.get(direction)
         if there is None:
             continue
+        # Settings name the file of a trace, not what is in it: what it asked of the link tells whether it is the same.
+        # Relative to the larger of the two, as both went through JSON.
         for name, ours in asdict(report.requested).items():
             theirs = getattr(there.requested, name)
             if (
@@ -312,6 +328,7 @@ def _other_environment(baseline: Result, current: Result) -> list[str]:
         for each in (baseline, current)
     )
     apart = settings_apart(there, here)
+    # Four at most: a whole lock file would bury the verdict.
     return [f"measured with other software: {'; '.join(apart[:4])}"] if apart else []
 
 

@@ -42,6 +42,7 @@ class Break:
         """
         stages = dict.fromkeys(name for run in runs for ear in run.accounts for name in ear.stages)
         phases = dict.fromkeys(name for run in runs for each in run.join.attempts for name in each.phases)
+        # The residual is what no stage explains: it cannot be made longer, only be left over.
         known = [name for name in (*stages, *phases) if name != "residual"]
         if self.name not in known:
             cure = did_you_mean(self.name, known)
@@ -108,6 +109,7 @@ def parse_break(text: str) -> Break:
     Raises:
         BadInputError: not of that shape, or not longer.
     """
+    # break = name *( ( SP / "-" ) name ) SP "+" duration     "jitter-buffer +30ms"; without the blank it may be a name
     words, plus, added = text.partition("+")
     name = "_".join(words.replace("-", " ").split())
     if not name or not plus or not words.endswith(" "):

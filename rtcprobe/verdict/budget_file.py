@@ -39,6 +39,7 @@ class BudgetFile:
 
     def budgets_for(self, scenario: str) -> tuple[Budget, ...]:
         """Return the budgets ``scenario`` must keep: those of all, then its own."""
+        # Any case: file names of scenarios are as their file system has them.
         own = next((each for name, each in self.by_scenario.items() if name.casefold() == scenario.casefold()), ())
         return self.by_scenario.get(EVERY, ()) + own
 
@@ -56,6 +57,8 @@ def read_budgets(text: str, source_name: str) -> BudgetFile:
 
 
 def _by_scenario(written: object) -> dict[str, tuple[Budget, ...]]:
+    # A scenario is known by its name beside its budgets. Any other mapping with more than that key is one of scenario
+    # names, of which one may well be called "budgets".
     if isinstance(written, Mapping) and "budgets" in written and (len(written) == 1 or "name" in written):
         return _by_scenario(written["budgets"])
     if isinstance(written, Mapping):

@@ -59,22 +59,30 @@ _OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+# budget    = metric SP aggregate [ SP ] op value [ "(advisory)" ]     blanks of the line are made one before
+# metric    = 1*( ALPHA / DIGIT / "_" / "." / "-" )                   a party may have a dash in its name
+# aggregate = 1*( ALPHA / DIGIT / "_" / "." ) [ "(" value ")" ]       share_above(150ms), p99.9
+# op        = "<=" / ">=" / "<" / ">"                                 the longer first, or "=" began the value
+# value     = *( any but "(" / ")" / "<" / ">" / "=" )                ``_value`` quotes what it cannot read
 _LINE = re.compile(
     r"(?P<metric>[\w.-]+)\s+(?P<aggregate>[\w.]+(?:\([^()]*\))?)\s*(?P<op><=|>=|<|>)(?P<value>[^()<>=]*)"
     r"(?P<advisory>\(advisory\))?"
 )
+# range     = metric SP "within" SP value ".." value [ "(advisory)" ]   lazily: 1.5..3 is parted at its first ".."
 _WITHIN = re.compile(
     r"(?P<metric>[\w.-]+)\s+within\s+(?P<low>[^()<>=]+?)\.\.(?P<high>[^()<>=]+?)\s*(?P<advisory>\(advisory\))?"
 )
 _OUTSIDE = 0.05
 """The share that may lie outside a range."""
-_PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)")
+_PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)")  # p5, p99.9; p0 is read, and refused with what there is
 _SHARE_ABOVE = re.compile(r"share_above\((.*)\)")
-_LONGEST = 500
+_LONGEST = 500  # characters: a file given by mistake is not printed whole as its own error
 _EXAMPLE = "write it like join.first_audio p95 < 600ms"
+# From best to worst, for the worst of several ways: what is missed is known to be bad, what was not measured may be.
 _WORSE: tuple[BudgetVerdict, ...] = ("met", "undecided", "inconclusive", "missed")
 _POINT = 1e-9
 """An interval no wider (seconds, a share, a rating) is the rounding of figures that are equal in every call."""
+# Those that are named when one is not known; any other percentile is read, too.
 _SERIES_AGGREGATES = ("p50", "p90", "p95", "p99", "min", "mean", "max")
 
 
@@ -109,6 +117,7 @@ def parse_budget(text: object) -> Budget:
     if len(line) > _LONGEST:
         raise BadInputError(f"budget {line[:60]!r}… is {len(line):,} characters long", _EXAMPLE)
     match = _LINE.fullmatch(line)
+    # After _LINE: no line is of both, as "within" is followed by no operator.
     if (ranged := _WITHIN.fullmatch(line)) is not None:
         return _within(ranged, line)
     if match is None:
@@ -117,6 +126,7 @@ def parse_budget(text: object) -> Budget:
     try:
         metric = metric_named(name)
         probability, threshold = _aggregate(match["aggregate"], metric, name)
+        # share_above(150ms) of a delay is limited by a share, whatever the metric's own unit.
         unit: Unit = metric.unit if threshold is None else "share"
         limit = _value(written, unit)
     except BadInputError as error:
@@ -159,6 +169,8 @@ def _range(metric: Metric, name: str, low: str, high: str) -> tuple[float, float
     if metric.aggregates is not None:
         raise BadInputError(f"within does not exist for {name}", f"use {', '.join(metric.aggregates)}")
     ends = [
+        # _value refuses what is below zero, as no delay is: only the ends of a range may be (skew), with a minus as
+        # people or a word processor write it.
         -_value(each[1:].strip(), metric.unit) if each.startswith(("-", "−")) else _value(each, metric.unit)
         for each in (low, high)
     ]
@@ -176,6 +188,8 @@ def evaluate(budget: Budget, result: Result) -> BudgetOutcome:
     metrics = metric_named(budget.metric).each(result)
     measured = tuple(each for each in metrics if not each.read(result).empty)
     left_out = [each for each in metrics if each not in measured]
+    # Of a room what is there is judged: somebody who never came is told among the verdict's reasons, not by each
+    # budget.
     if result.room_of_many:
         metrics, left_out = measured or metrics, []
     elif measured and all(_was_heard(each, result) for each in left_out):
@@ -186,6 +200,7 @@ def evaluate(budget: Budget, result: Result) -> BudgetOutcome:
     downwards = budget.op in ("<", "<=")
 
     def badness(outcome: BudgetOutcome) -> tuple[int, float]:
+        # Without a value it is the worst of its kind, on whichever side of the limit the bad ones lie.
         value = (math.inf if downwards else -math.inf) if outcome.value is None else outcome.value
         return _WORSE.index(outcome.verdict), value if downwards else -value
 
@@ -222,6 +237,7 @@ def _judge(budget: Budget, metric: Metric, result: Result) -> BudgetOutcome:
     named = metric.way is not None and metric.over == "mouth_to_ear" and _between_people(metric.way, result)
     if seen.empty and metric.way is not None and known and metric.way not in known and not named:
         reason = f"{reason}: there is no {metric.way} here, {did_you_mean(metric.way, known)}"
+    # The budget named no way: its reader must be told which one it is about.
     elif reason and metric.way is not None and metric.name != budget.metric:
         reason = f"{metric.way.replace('.', ', ').replace('_', ' ')}: {reason}"
     return BudgetOutcome(
@@ -264,12 +280,14 @@ def _verdict(budget: Budget, seen: Observations) -> tuple[_Found, BudgetVerdict,
     have = seen.count + seen.never
     if found.needs is not None:
         return found, "inconclusive", f"{budget.aggregate} needs {found.needs} samples, {have} were taken"
+    # A link without packets has no quantile: that is no failed join.
     if found.value is None and seen.figures is not None:
         return found, "inconclusive", "nothing was measured"
     if found.value is None:
         return found, "missed", f"{seen.never} of {have} never came, later than any limit"
     holds = _OPERATORS[budget.op]
     met: BudgetVerdict = "met" if holds(found.value, budget.limit) else "missed"
+    # Rule 5.
     if found.exact or (budget.unit == "share" and budget.limit in (0.0, 1.0)):
         return found, met, ""
     doubt = _doubt(found.low, found.high, holds, budget.limit)
@@ -290,12 +308,16 @@ def _closing(probability: float, seen: Observations) -> str:
     """Return what would close an interval that is open; "" where joins that never came keep it open."""
     if seen.calls is not None:
         return "; several calls (--calls 5 or more) would close it"
+    # The least n with max(p, 1 − p)^n ≤ 2.5 %: then the outermost of n independent observations lies beyond the
+    # quantile often enough to close the interval (``interval_ranks``): 72 for p95.
     needed = math.ceil(math.log((1.0 - CONFIDENCE) / 2.0) / math.log(max(probability, 1.0 - probability)))
     return f"; {needed} samples would close it" if len(seen.values) < needed and not seen.never else ""
 
 
 def _figure(budget: Budget, seen: Observations) -> _Found:
     """Return the figure; its value is None where it was not measured, or failures put it beyond any number."""
+    # A rated figure has calls of its own; the same metric's other aggregates ("p5", "worst") are plain figures of the
+    # run.
     if seen.rated is not None and budget.aggregate == "mean":
         return _of_run(seen.rated)
     if seen.figures is not None:
@@ -320,6 +342,7 @@ def _of_run(rated: Rated) -> _Found:
 
 
 def _mean(budget: Budget, seen: Observations) -> _Found:
+    # A mean with one join that never came is infinite, however the others did: missed (rule 3).
     if seen.never:
         return _Found(None)
     if seen.calls is not None:

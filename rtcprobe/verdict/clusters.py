@@ -91,6 +91,7 @@ class Quantiles:
 
     def ends(self, confidence: float = CONFIDENCE) -> tuple[float, float]:
         """Return the interval at ``confidence``; a point where all values are equal."""
+        # Rule 2, before anything is divided by a variance that is 0.
         if self._point:
             return float(self._ordered[0]), float(self._ordered[0])
         below, above = self._tails(1.0 - confidence)
@@ -98,6 +99,8 @@ class Quantiles:
 
     def _tails(self, missed: float) -> tuple[float, float]:
         """Return how often the lower and the upper end may be wrong: an end that no call may reach has ``UNSEEN``."""
+        # The chance that all calls lie on one side of the quantile: where it is more than half of what may be missed,
+        # no rank of theirs can be the end there. Both ends may be so (a median of three calls): then each has its half.
         count = len(self._calls) * _evenness(self._calls)
         below, above = (share**count > missed / 2.0 for share in (1.0 - self._probability, self._probability))
         lower = 0.5 if below == above else UNSEEN if below else 1.0 - UNSEEN
@@ -113,6 +116,8 @@ class Quantiles:
 
     def _lower(self, tail: float) -> float:
         p = self._probability
+        # In order of what is asked of the calls: what they show value by value; a rank between their blocks; a
+        # tolerance bound, which has to lie at least as far out as the outermost block does.
         if p > 0.5 and (found := self._body.end(tail)) is not None:
             return found
         rank = self._blocks.rank(rank_height(self._sizes, self._weights, p, 1.0 - tail))
@@ -159,6 +164,7 @@ def share_ends(
 
     values, shares = np.asarray(figures, dtype=np.float64), _normalised(weights)
     share, seen = float(values @ shares), _variance(values, shares)
+    # Wilson's interval is of a number of events: the fewer of what bursts leave and of what the calls' variance says.
     size = events
     if seen > 0.0 and len(values) > 1:
         # z over t: Wilson's interval knows the variance, these calls only guess it.
@@ -172,6 +178,9 @@ def _worths(calls: Sequence[_Floats], ordered: _Floats, probability: float) -> t
     """Return how many independent observations the calls may be worth, and how likely each number is."""
     from scipy.special import chdtri, ndtr  # noqa: PLC0415 - as above
 
+    # ρ is how alike two markers of a call are behind normal scores. Four steps, in this order: as calls differ at the
+    # median; farther out, where two calls or more reach; no more than the quantile itself plainly shows; and spread
+    # over what K − 1 degrees of freedom leave of it.
     k, n = len(calls), len(ordered)
     rho = _alike(calls, ordered, 0.5)
     if probability != 0.5:
@@ -183,6 +192,8 @@ def _worths(calls: Sequence[_Floats], ordered: _Floats, probability: float) -> t
         seen = _between(calls, float(np.quantile(ordered, probability)))
         rho = min(rho, float(np.interp(min(seen * (k - 1.0) / chdtri(k - 1.0, 1.0 - PLAINLY), 1.0), shared, alike)))
         rho = max(rho, _LEAST_ALIKE)
+    # K calls' variance over the true one is χ² / (K − 1): dividing by its quantiles at the five nodes gives five likely
+    # truths.
     between = rho * (k - 1.0) / chdtri(k - 1.0, ndtr(-NODES))
     likely = np.clip(between / (between + 1.0 - rho), _LEAST_ALIKE, _MOST_ALIKE)
     alike, shared = _exceedances(round(min(probability, 1.0 - probability), 6))
@@ -203,6 +214,7 @@ def _between(calls: Sequence[_Floats], value: float) -> float:
     Values that equal ``value`` count half on either side, so that a call which keeps just that is neither.
     """
     ends = (np.cumsum([len(each) for each in calls]), np.concatenate(calls))
+    # All calls in one pass: the sum of each slice that begins where its call does.
     halves = (ends[1] < value) + 0.5 * (ends[1] == value)
     below = np.add.reduceat(halves, ends[0] - [len(each) for each in calls]) / [len(each) for each in calls]
     sizes = np.array([len(each) for each in calls], dtype=np.float64)
@@ -210,6 +222,8 @@ def _between(calls: Sequence[_Floats], value: float) -> float:
     share = float(below @ shares)
     if not 0.0 < share < 1.0:
         return 0.0
+    # Divided by Σ w², which is 1/K of even calls: the variance of one call, in units of p (1 − p), which it is where
+    # each call lies wholly below or above.
     return min(_variance(below, shares) / float(shares @ shares) / (share * (1.0 - share)), 1.0)
 
 
@@ -221,6 +235,8 @@ def _evenness(calls: Sequence[_Floats]) -> float:
 
 def _variance(values: _Floats, shares: _Floats) -> float:
     """Return the variance of the mean of independent ``values`` weighted by ``shares`` (a ratio's, linearised)."""
+    # Equal up to the last bit of a double: their squares would leave a variance of rounding, and a width where there is
+    # none.
     if np.ptp(values) <= 1e-15 * max(abs(float(values[0])), 1.0):
         return 0.0
     off = shares * (values - float(values @ shares))
@@ -237,6 +253,8 @@ class _Blocks:
 
     def __init__(self, ordered: _Floats, count: float) -> None:
         self._ordered, self.count = ordered, count
+        # Σ of the lowest i values at index i: a block's mean is then two look-ups, whatever fraction of a value its
+        # ends cut.
         self._sums = np.concatenate([[0.0], np.cumsum(ordered)])
 
     def rank(self, height: float) -> float:
@@ -255,6 +273,7 @@ class _Blocks:
     def _below(self, share: float) -> float:
         """Return the sum of the lowest ``share`` of all values; of one that lies across, as much as lies below."""
         place = min(max(share, 0.0), 1.0) * self._n
+        # At the very end no value is left to lie across: the last one counts in full.
         whole = min(math.floor(place), self._n - 1)
         return float(self._sums[whole]) + (place - whole) * float(self._ordered[whole])
 
@@ -267,10 +286,12 @@ class _Levels:
         self._count = len(calls) * _evenness(calls)
         self._freedom, self._probability = GUESSES * (len(calls) - 1.0), probability
         medians = np.array([np.median(each) for each in calls])
+        # By Weibull's positions, as calls are short: type 7 would put the p95 of twelve markers between the last two.
         self._centre = float(weights @ [_weibull(each, probability) for each in calls])
         self._levels = math.sqrt(_variance(medians, weights) / float(weights @ weights))
         every = np.concatenate(calls)
         off = every - float(np.median(every))
+        # Each side by itself: delays have a tail towards late only.
         self._below, self._above = _fourth(off[off <= 0.0]), _fourth(off[off >= 0.0])
 
     def lower(self, tail: float) -> float:
@@ -285,6 +306,7 @@ class _Levels:
         from scipy.special import nctdtrit, ndtri  # noqa: PLC0415 - as above
 
         root = math.sqrt(self._count)
+        # Hahn & Meeker's k: the noncentral t of z_p √n, over √n.
         return float(nctdtrit(self._freedom, float(ndtri(probability)) * root, 1.0 - tail)) / root
 
 
@@ -320,16 +342,22 @@ class _Body:
         variance = weights**2 @ (beyond - share) ** 2 * len(calls) / (len(calls) - 1.0)
         most = MOST_WORTH * sum(map(len, calls))
         worth = np.clip(share * (1.0 - share) / np.maximum(variance, 1e-12), 1.0, most)
+        # Calls that all have the same share beyond a value do not say what they are worth there: as many as there are
+        # of them.
         worth = np.where(variance > 0.0, np.minimum(worth, most), len(calls) * _evenness(calls))
         self._doubt = betainc(worth * share + 0.5, worth * (1.0 - share) + 0.5, left)
         """The chance that no greater share lies beyond each value than the quantile leaves."""
 
     def end(self, tail: float) -> float | None:
         """Return up to where each value is shown to be no farther out than the quantile; None where not one is."""
+        # From the body outwards doubt grows: the first value that is doubted ends what is shown, whatever a later one
+        # says.
         doubted = np.flatnonzero(self._doubt > tail)
         first = int(doubted[0]) if len(doubted) else len(self._values)
         if first == 0:
             return None
+        # Between the last that is shown and the first that is doubted, in proportion: else the end would jump with one
+        # marker.
         low, high = self._values[first - 1], self._values[min(first, len(self._values) - 1)]
         known, next_ = self._doubt[first - 1], self._doubt[min(first, len(self._values) - 1)]
         share = (tail - known) / (next_ - known) if next_ > known else 0.0

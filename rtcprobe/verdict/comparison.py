@@ -159,12 +159,15 @@ def rank(sides: Sequence[tuple[str, Sequence[Result]]], *, confidence: float = C
     for label in labels:
         if labels.count(label) > 1:
             raise BadInputError(f"side {label!r} is given twice", "give each its own name")
+    # Of three targets one that was invalid all night must not hide how the other two compare: it is left out and said.
+    # A side without any run at all is the caller's mistake, and ``gather`` refuses it.
     fit = [(label, runs) for label, runs in sides if not runs or any(map(counts, runs))]
     left_out = [
         f"{label} is left out: all {len(runs)} of its runs are invalid or interrupted{_why(runs)}"
         for label, runs in sides
         if runs and not any(map(counts, runs))
     ]
+    # With one side left nothing can be ranked: then the refusal names the side without a run that counts.
     if len(fit) >= 2:
         sides, labels = fit, [label for label, _ in fit]
     pairs = _compared(
@@ -217,6 +220,7 @@ class Both:
             raise BadInputError(
                 f"{label_a} is of engine {one.engine}, {label_b} of {two.engine}", "compare runs of one engine"
             )
+        # Of all runs given, before those that do not count are left out: a level is asked for, not measured.
         spoken = [sorted({_level(each) for each in side}) for side in (a, b)]
         if spoken[0] != spoken[1]:
             raise BadInputError(
@@ -282,8 +286,11 @@ def _remarks(a: Side, b: Side, pair: Pair) -> list[str]:
 
 def _compared(both: Sequence[Both], confidence: float) -> tuple[Comparison, ...]:
     """Return the comparisons, their headline figures corrected together."""
+    # Below a half, intervals made of two tails would cross; at 1 they reach from everywhere to everywhere.
     if not 0.5 <= confidence < 1.0:
         raise BadInputError(f"confidence {confidence} is impossible", "give one from 0.5 to below 1, like 0.95")
+    # Flat, so that rows of all pairs are corrected together; ``settled`` takes them back four at a time, in the same
+    # order.
     families = [rows for each in both for rows in each.rows()]
     settled = iter(settle(families, confidence))
     return tuple(each.settled(settled, confidence) for each in both)
@@ -297,9 +304,11 @@ def _ranked(name: str, labels: Sequence[str], pairs: Sequence[Comparison]) -> Ra
     for (one, two), row in rows.items():
         estimates |= {one: row.a, two: row.b}
         if row.verdict in ("better", "worse"):
+            # A verdict is about b, the second of the pair.
             worse, better = (one, two) if row.verdict == "better" else (two, one)
             beaten.append((labels.index(worse), labels.index(better)))
     order = ordered([_badness(estimates[label], row=first) for label in labels], beaten)
+    # Without a figure a side cannot be told apart from anybody, and would share every letter: it has none.
     there = [each for each in order if _measured(estimates[labels[each]])]
     letters = grouped(there, beaten)
     losers = {worse for worse, _ in beaten}
@@ -322,6 +331,8 @@ def _measured(estimate: Estimate) -> bool:
 def _badness(estimate: Estimate, row: Difference) -> float:
     """Return how bad a figure is among those of its metric: none is worst, then what never came."""
     if estimate.value is None:
+        # A number that any real figure is below, and infinity is above: sorted, sides that failed stand before those
+        # that have nothing.
         return 1e300 if estimate.never else math.inf
     return -estimate.value if row.higher_is_better else estimate.value
 

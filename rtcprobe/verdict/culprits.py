@@ -71,6 +71,8 @@ def find_culprits(failed: Sequence[Difference], comparison: Comparison, pair: Pa
         slower = _moved("phase", phases)
         found += slower
         if slower:
+            # What a timer cost lies in the phases it fired in: its share is of their change, or the shares would sum to
+            # more than all.
             found += _moved("timer", timers, whole=sum(map(_by, phases)))
     for direction in dict.fromkeys(each.direction for each in failed if each.unit == "s" and each.direction):
         found += _moved("stage", [each for each in comparison.stages if each.direction == direction])
@@ -95,6 +97,8 @@ def _moved(
 ) -> list[Culprit]:
     change = sum(map(_by, parts)) if whole is None else whole
     slower = [each for each in parts if _by(each) > RESOLUTION_S]
+    # First what is shown to be worse, or has no p-value as it is exact; where nothing is (each part may be within
+    # chance, their sum is not), whatever moved most.
     shown = [each for each in slower if each.verdict == "worse" or each.p_value is None] or slower
     most = max(map(_by, shown), default=0.0)
     return [
@@ -115,6 +119,7 @@ def _by(part: Difference) -> float:
     """Return what a part adds to the change: all of it where one side does not have it."""
     if part.difference is not None:
         return part.difference
+    # A phase that is new on one side (another target's own step) has no difference of its own.
     return (part.b.value or 0.0) - (part.a.value or 0.0)
 
 

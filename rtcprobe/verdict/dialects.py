@@ -131,6 +131,7 @@ def _frozen(least_s: float) -> Callable[[Result], _Found]:
             for each in account.samples:
                 times_s.setdefault(each.call, []).append(each.heard_s)
             for call, of_call_s in times_s.items():
+                # Watched from a call's first picture to its last: before the first one, the join is what is waited for.
                 shown_s[call] = shown_s.get(call, 0.0) + max(of_call_s) - min(of_call_s)
         shown_s = {call: lasted_s for call, lasted_s in shown_s.items() if lasted_s > 0.0}
         if not shown_s:
@@ -144,6 +145,8 @@ def _frozen(least_s: float) -> Callable[[Result], _Found]:
             value=min(1.0, math.fsum(frozen_s.values()) / whole_s),
             figures=tuple(min(1.0, frozen_s[call] / shown_s[call]) for call in shown_s),
             weights=tuple(shown_s.values()),
+            # As many chances of a freeze as such freezes would have filled the time (as ``room.figures`` counts gaps of
+            # sound).
             events=whole_s / least_s,
         )
         return _Found(rated.value, rated.ends(), len(shown_s), "calls")
@@ -186,6 +189,7 @@ def _delays_within(limit_s: float) -> Callable[[Result], _Found]:
         if delays is None:
             return _NOTHING
         share, low, high = delays.share_above(limit_s)
+        # The ends change places with their share.
         return _Found(1.0 - share, (1.0 - high, 1.0 - low), len(delays), "markers")
 
     return read

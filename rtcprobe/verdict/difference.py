@@ -157,6 +157,8 @@ def settle(families: Sequence[Sequence[Row]], confidence: float) -> tuple[tuple[
     """Return the rows of all comparisons judged; their headline rows are corrected together, each family by itself."""
     adjusted: dict[int, float] = {}
     strictest: dict[bool, float] = {}
+    # The two families of rule 2, each with all sides' rows together: of three sides it is three comparisons that are
+    # corrected.
     for rare in (False, True):
         judged = [row for rows in families for row in rows if row.in_family and row.difference.rare == rare]
         adjusted |= zip(map(id, judged), holm([p_value(_known(row)) for row in judged]), strict=True)
@@ -169,6 +171,8 @@ def settle(families: Sequence[Sequence[Row]], confidence: float) -> tuple[tuple[
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """Return Holm's adjusted p-values, in the order given."""
+    # Holm's step down: the smallest of m is multiplied by m, the next by m − 1, and none may be adjusted below one
+    # before it, or a larger p-value could be called real where a smaller one is not.
     order = sorted(range(len(p_values)), key=p_values.__getitem__)
     adjusted, largest = [0.0] * len(p_values), 0.0
     for place, index in enumerate(order):
@@ -185,6 +189,7 @@ def _settled(row: Row, adjusted: float | None, confidence: float, strictest: flo
         return replace(seen, confidence=confidence, verdict=unknown)
     low, high = row.spread.interval(confidence)
     if row.withheld:
+        # The interval stands, for it is true of these calls; a verdict would be read as one about the scenario.
         return replace(seen, confidence=confidence, low=low, high=high, verdict="not judged")
     p = p_value(row.spread)
     larger, smaller = row.spread.tails(0.0)
@@ -213,6 +218,7 @@ def _detectable(spread: Spread, seen: Difference, confidence: float) -> float | 
     reach = spread.reach(confidence)
     if reach is None or seen.difference is None:
         return None
+    # No pair can show less than its instrument resolves, however many it is of.
     return max(reach, RESOLUTION_S) if seen.unit == "s" else reach
 
 

@@ -144,6 +144,7 @@ class _Call:
 
 def _heard(pair: Pair, runs: Sequence[Result], kind: Kind, way: Way) -> tuple[list[_Call], Calls]:
     """Return the calls of a side that heard anything, and their delays."""
+    # A whole run as one where runs are the unit: its calls' markers are then told apart by their call and number.
     found, least, whole = [], np.inf, pair.run_is_unit
     for run in runs:
         ear = run.of_kind(kind).get(way)
@@ -175,6 +176,7 @@ def _delay(pair: Pair, kind: Kind, way: Way, p: float) -> Row:
             if q is None
             else Estimate(value=q.value, low=q.low, high=q.high, n=len(calls), runs=len(side))
         )
+    # Rule 3.
     judges = kind != "lip_sync"
     row = Figure(pair, f"{kind}.{way}", named(p), "s", estimates[0], estimates[1], headline=judges, direction=way)
     if estimates[0].value is None or estimates[1].value is None:
@@ -183,12 +185,15 @@ def _delay(pair: Pair, kind: Kind, way: Way, p: float) -> Row:
     if not judges:
         return row.exact()
     apart = estimates[1].value - estimates[0].value
+    # Equal seeds, but a call that nobody heard on one side has no counterpart: then all are compared as independent.
     paired = pair.paired and [each.key for each in ours] == [each.key for each in theirs]
     if min(len(a.parts), len(b.parts)) >= RUNS:
         method: Method = "runs" if pair.run_is_unit else "calls"
         values = (estimates[0].value, estimates[1].value)
         spread = _paired(ours, theirs, p, apart) if paired else unpaired(a, b, p, values)
         return row.over(method, spread, paired=paired)
+    # Of fewer calls than ``RUNS`` only stretches of one call can be compared. Under equal seeds that tells the two
+    # builds apart, for everything else is equal; under others the interval is shown and no verdict (Facts).
     if not paired:
         return row.over("within calls", batched(a.values, b.values, p, apart, paired=False), withheld=_ONE_CALL)
     both_a, both_b, _ = _common(ours, theirs)
@@ -220,6 +225,7 @@ def _common(ours: Sequence[_Call], theirs: Sequence[_Call]) -> tuple[Floats, Flo
     b: list[float] = []
     calls: list[int] = []
     for number, (one, two) in enumerate(zip(ours, theirs, strict=True)):
+        # By call and marker: one that only one side heard has no counterpart, and is among what was lost.
         there = dict(zip(two.markers, two.delays.tolist(), strict=True))
         for marker, delay_s in zip(one.markers, one.delays.tolist(), strict=True):
             if marker in there:
@@ -256,15 +262,19 @@ def _side(pair: Pair, runs: Sequence[Result], of: Of) -> _Side | None:
         parts.append(found)
         weights.append(weight)
         events.append(found.events)
+        # A run of one call (``rtcprobe.result/1``), or one whose calls do not all have the figure, is a unit of its
+        # own.
         alone = pair.run_is_unit or len(found.figures) < 2
         figures += [found.value] if alone else found.figures
         shares += [float(weight)] if alone else found.weights
         keys += [(run.seed, number) for number in range(1 if alone else len(found.figures))]
+    # What runs' intervals were made of is within a run: where runs are the unit, how they differ says it instead.
     made = None if pair.run_is_unit or any(each.made is None for each in parts) else partial(_joined, parts, weights)
     whole = Rated(
         value=float(np.average([each.value for each in parts], weights=weights)),
         figures=tuple(figures),
         weights=tuple(shares),
+        # Events add up over runs: they are independent draws.
         events=None if None in events else sum(each for each in events if each is not None),
         made=made,
     )
@@ -294,6 +304,7 @@ def rated(pair: Pair, of: Of, unit: Unit, part: str = "") -> Row:
         if side is None:
             estimates.append(Estimate(value=None))
             continue
+        # A mean that explains (a stage) of one or two calls has no interval: only what they were is told.
         known = by_calls or judges or side.rated.made is not None
         low, high = side.rated.ends() if known else (None, None)
         n = side.markers if judges else len(side.keys)
@@ -330,6 +341,7 @@ def _spread(a: _Side, b: _Side, *, paired: bool) -> TSpread | HybridSpread | Non
     one, two = np.array(a.rated.figures), np.array(b.rated.figures)
     apart = b.rated.value - a.rated.value
     if paired:
+        # Each call's part of all events: how much counting alone makes its share vary.
         worth = np.inf if a.events is None else a.events / len(a.keys)
         spread = TSpread.paired(two - one, worth=worth)
         return spread and spread.about(apart)

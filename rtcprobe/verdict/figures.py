@@ -123,9 +123,11 @@ class Figure:
 def batched(a: Floats, b: Floats, p: float, apart: float, *, paired: bool) -> TSpread | None:
     """Return Student's spread about ``apart`` over batches of successive observations, in pairs or of each side."""
     rarer = min(p, 1.0 - p)
+    # Two batches of two are the fewest that show a spread; fewer markers than a percentile needs have none to compare.
     if min(len(a), len(b)) < max(samples_needed(p), 4):
         return None
     if paired:
+        # As long as the differences remember each other, not the delays: what both sides share cancels.
         count = batches(b - a, rarer)
         spread = TSpread.paired(_batch_percentiles(b, p, count) - _batch_percentiles(a, p, count))
         return spread and spread.about(apart)

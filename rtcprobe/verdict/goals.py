@@ -24,7 +24,9 @@ from rtcprobe.ways import Way
 
 __all__ = ["BEYOND", "CONNECT_S", "EAR_S", "Goal", "goals", "pooled"]
 
+# This project's own goal (Facts): seconds from the start of a call to its first sound.
 CONNECT_S = 0.600
+# ITU-T G.107 §7.4: Idd is 0 up to Ta = 100 ms.
 EAR_S = 0.100
 BEYOND = 0.05
 """The share that may lie beyond a goal: one in twenty."""
@@ -75,6 +77,8 @@ def pooled(results: Sequence[Result]) -> Result:
     """
     first = results[0]
     attempts = tuple(each for result in results for each in result.join.attempts)
+    # Ways of the first run: all are runs of one scenario, and a way that one of them could not measure is one run
+    # fewer.
     ears = {way: [ear for each in results if (ear := each.mouth_to_ear.get(way)) is not None] for way in first.ways}
     accounts = tuple(_pooled_ear(found) for found in ears.values() if found)
     return replace(first, join=Joins(attempts=attempts), accounts=accounts)
@@ -85,6 +89,8 @@ def _pooled_ear(ears: Sequence[Account]) -> Account:
     samples: list[Sample] = []
     for ear in ears:
         begin = len(calls)
+        # Calls are numbered from 0 in each run, and 200 runs of 8 are 1,600 calls: numbered on, so that no two are
+        # taken as one. A result of one call lists none.
         own = ear.calls or (HeardCall(call=0, scheduled=ear.scheduled, heard=ear.heard, stages=ear.stages),)
         place = {each.call: begin + index for index, each in enumerate(own)}
         calls += [replace(each, call=place[each.call]) for each in own]
@@ -113,6 +119,7 @@ def _join(result: Result) -> Goal:
         direction=None,
         of=len(result.join.attempts),
         outcome=_outcome("join.first_audio", CONNECT_S, result),
+        # The quickest of each step need not be of one join: what is out of reach even so is out of reach.
         least_s=math.fsum(min(phases.get(name, 0.0) for phases in heard) for name in names),
         parts="its steps, each at its quickest,",
     )

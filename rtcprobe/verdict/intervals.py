@@ -50,6 +50,8 @@ class Calls:
 
     parts: tuple[_Floats, ...]
     least: float = -math.inf
+    # A verdict asks one percentile at some thirty confidences (``HybridSpread.tails``): what does not depend on them is
+    # kept.
     _known: dict[float, clusters.Quantiles] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -71,10 +73,13 @@ class Calls:
                 high=found.high,
                 needs=found.needs,
             )
+        # Correlation widens, it does not refuse: as of one call, one value must be expected beyond the percentile.
         needs = statistics.samples_needed(probability)
         if len(self) < needs:
             return Quantile(probability=probability, value=None, needs=needs)
         low, high = self.ends(probability, confidence)
+        # Blocks and bounds need not hold the figure itself (type 7 of all values), as they are made in other ways: the
+        # printed interval does.
         value = float(np.quantile(self.values, probability))
         return Quantile(
             probability=probability,
@@ -166,6 +171,8 @@ class Rated:
         """Return the figure of an account and, where all of its calls have it, of each."""
         found = [(read(each), float(each.scheduled)) for each in ear.calls if each.scheduled]
         figures = [figure for figure, _ in found if figure is not None]
+        # A call that lacks the figure (an old result, a stage that one had not) would be left out of the interval but
+        # not of the value: then none is made of calls.
         if len(figures) < len(found):
             return cls(value=value, events=events, bounds=bounds)
         weights = tuple(weight for _, weight in found)
@@ -173,6 +180,7 @@ class Rated:
 
     def ends(self, confidence: float = CONFIDENCE) -> Ends:
         """Return the interval: about another run where there are several calls; a share's of one, else none."""
+        # Made of others' where these are closed; else as the calls' own figures have it, which is better than nothing.
         if self.made is not None and None not in (made := self.made(confidence)):
             return self._possible(*made)
         if len(self.figures) > 1:
@@ -180,6 +188,8 @@ class Rated:
                 low, high = clusters.share_ends(self.figures, self.weights, confidence, events=self.events)
                 return self._held(low, high)
             low, high = clusters.mean_ends(self.figures, self.weights, confidence)
+            # A run's figure need not be the mean of its calls' (R of the mean delay is not the mean R): the interval is
+            # moved on to it.
             off = self.value - float(np.average(self.figures, weights=self.weights))
             return self._possible(None if low is None else low + off, None if high is None else high + off)
         if self.events is not None:
@@ -190,6 +200,8 @@ class Rated:
         least, most = self.bounds
         return None if low is None else max(low, least), None if high is None else min(high, most)
 
+    # The calls' weighted mean may be off the run's share, as their weights are markers and not frames: whatever it is,
+    # the figure printed lies in its interval.
     def _held(self, low: float | None, high: float | None) -> Ends:
         return None if low is None else min(low, self.value), None if high is None else max(high, self.value)
 
@@ -217,6 +229,7 @@ def rating_ends(ear: Account, confidence: float = CONFIDENCE) -> Ends:
     delays = of_calls(ear)
     low_s, high_s = delays.mean(confidence)
     least, most = Rated.of(share, ear, lambda call: call.unplayed, events).ends(confidence)
+    # R can be no surer than what it is made of.
     if low_s is None or high_s is None or least is None or most is None:
         return None, None
     r, burst_ratio, delay_s = ear.quality.r, ear.quality.burst_ratio, float(np.mean(delays.values))

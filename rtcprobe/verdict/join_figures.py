@@ -70,6 +70,8 @@ def merged(orders: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
         place = 0
         for name in names:
             if name in whole:
+                # Never back: two targets that order the same steps differently keep the order of the one that was seen
+                # first.
                 place = max(place, whole.index(name) + 1)
             else:
                 whole.insert(place, name)

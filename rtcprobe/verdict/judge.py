@@ -43,11 +43,13 @@ def judge(result: Result, budgets: Iterable[Budget], *, strict: bool = False) ->
     summed = replace(summed, room=room_of(summed))
     summed = told_by(summed, service) if isinstance(service, str) else summed
     asked = tuple(budgets)
+    # Budgets are judged of what was summed and named, never of the raw result: a figure is what the report shows.
     outcomes = tuple(evaluate(_binding(budget, result), summed) for budget in asked)
     judged = replace(summed, budgets=outcomes)
     if result.verdict == "invalid":
         return judged
     verdict, reasons = _verdict(judged, strict=strict)
+    # Every budget that binds was about joins and became advisory: a pass would be one that nothing was asked of.
     freed = not all(each.advisory for each in asked) and all(each.advisory for each in outcomes)
     if verdict == "pass" and freed:
         verdict, reasons = "inconclusive", ("every budget that binds is about joins, and this engine makes none",)
@@ -64,6 +66,7 @@ def summarise_joins(result: Result) -> Mapping[str, Summary]:
     for name in (*milestones, *phase_order(result.join.attempts)):
         metric = METRICS[f"join.{name}"] if f"join.{name}" in METRICS else phase_metric(name)
         seen = metric.read(result)
+        # Where no join got as far, ``_join`` counts none as never: there all attempts are, so that the table says so.
         out[name] = summarise(seen.values, never=seen.never if seen.values else len(result.join.attempts))
     return out
 
@@ -73,6 +76,7 @@ def _verdict(result: Result, *, strict: bool) -> tuple[Verdict, tuple[str, ...]]
     undecided = [each for each in binding if each.verdict == "undecided"]
     missed = [each for each in binding if each.verdict == "missed" or (strict and each.verdict == "undecided")]
     unheard = {} if result.interrupted else dict(_unheard(result))
+    # In a call of two a silent way is half of the call; in a room of fifty one who never came leaves 49 measured.
     in_part = result.room_of_many and len(unheard) < len(result.ways)
     excused = {way for way in unheard if in_part and _excused(result, way)}
     dead = [sentence for way, sentence in unheard.items() if way not in excused]
@@ -80,6 +84,8 @@ def _verdict(result: Result, *, strict: bool) -> tuple[Verdict, tuple[str, ...]]
     aside = tuple(unheard[way] for way in unheard if way in excused)
     open_ones = [each for each in binding if each.verdict == "inconclusive"]
     heard = not _joins(result) or any(each.first_audio_s is not None for each in result.join.attempts)
+    # Rule 3 before rule 4: a missed budget is a fact even beside a silent way. Not where no join was heard: an
+    # unreachable server misses every budget, and is no slow one.
     if missed and heard:
         return "fail", (*(_told(each.expression, each.reason) for each in missed), *silent, *aside)
     undone = [*missed, *open_ones]
@@ -90,6 +96,7 @@ def _verdict(result: Result, *, strict: bool) -> tuple[Verdict, tuple[str, ...]]
 
 def _joins(result: Result) -> bool:
     """Return whether a run of this kind makes joins."""
+    # The model engine begins where media flows: it has neither signaling nor ICE nor DTLS, and so no join to time.
     return result.engine != "model"
 
 

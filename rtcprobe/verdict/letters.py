@@ -35,6 +35,8 @@ def ordered(badness: Sequence[float], beaten: Collection[tuple[int, int]]) -> li
 def grouped(order: Sequence[int], apart: Collection[tuple[int, int]]) -> dict[int, str]:
     """Return the letters of each side of ``order`` (best first), given the pairs that are shown to differ."""
     groups: list[frozenset[int]] = [frozenset(order)]
+    # Insert: each group that holds both of a pair shown to differ becomes two, each without one of them. Absorb: a
+    # group that lies in another says nothing that the larger one does not.
     for one, two in apart:
         split = [group - {each} for group in groups for each in ((one, two) if {one, two} <= group else (None,))]
         groups = []
@@ -48,4 +50,5 @@ def grouped(order: Sequence[int], apart: Collection[tuple[int, int]]) -> dict[in
 
 
 def _letter(index: int) -> str:
+    # After z there is no letter that reads as one: numbers in brackets.
     return chr(ord("a") + index) if index < 26 else f"({index + 1})"

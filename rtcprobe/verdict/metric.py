@@ -31,6 +31,7 @@ class Observations:
 
     def away_from(self, centre: float) -> Observations:
         """Return the same as distances from ``centre``."""
+        # Distances lose what no value can be below: their least is 0, whatever the figure's own is.
         values = tuple(abs(each - centre) for each in self.values)
         calls = None if self.calls is None else Calls(parts=tuple(np.abs(each - centre) for each in self.calls.parts))
         return replace(self, values=values, calls=calls)
@@ -82,6 +83,7 @@ class Metric:
         """Return what it stands for in a result: itself, or itself of every way or leg that was measured."""
         if self.over in _WHOLE or self.way is not None:
             return (self,)
+        # Itself, where there is none: it then reads as nothing, and a budget is inconclusive instead of vanishing.
         return tuple(map(self.at, known_ways(self.over, result))) or (self,)
 
     def read(self, result: Result) -> Observations:

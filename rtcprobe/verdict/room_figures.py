@@ -59,6 +59,7 @@ def headlines(pair: Pair) -> Iterator[Row]:
         if any(not metric_named(name).read(run).empty for run in (*pair.a, *pair.b)):
             yield _time(pair, name, 0.50)
             yield _time(pair, name, 0.95)
+        # Rule 3: a row of it only where any wait was in vain, so that a room without one is not corrected for it.
         if any(metric_named(name).read(run).never for run in (*pair.a, *pair.b)):
             yield rated(pair, _OfRoom(f"{name}.never"), "share")
     for name in _SHARES:
@@ -98,6 +99,8 @@ def _units(pair: Pair, runs: Sequence[Result], name: str) -> list[_Unit]:
     for run in runs:
         taken = metric_named(name).read(run)
         if taken.calls is None:
+            # Where some never ended they are not told call by call (``room.metrics``): the run is the unit, with
+            # infinities.
             parts: Sequence[Floats] = [np.array([*taken.values, *[math.inf] * taken.never])]
         else:
             parts = [np.concatenate(taken.calls.parts)] if pair.run_is_unit else taken.calls.parts
@@ -108,6 +111,7 @@ def _units(pair: Pair, runs: Sequence[Result], name: str) -> list[_Unit]:
 def _estimate(units: Sequence[_Unit], p: float, runs: int) -> Estimate:
     values = np.concatenate([each.values for each in units]) if units else np.array([])
     never = int(np.count_nonzero(np.isinf(values)))
+    # Blocks and batches are made of means, which infinity has none of: independent ranks stand in.
     if never or not units:
         found = quantile(values[np.isfinite(values)].tolist(), p, never=never)
     else:
@@ -124,11 +128,14 @@ def _time(pair: Pair, name: str, p: float) -> Row:
         if min(one.n, two.n) < needed:
             return row.unmeasured(f"{named(p)} needs {needed} {_TIMES[name]}, {one.n} and {two.n} were there")
         return row.unmeasured(f"{named(p)} lies among waits that never ended")
+    # Both percentiles are known, but a side's waits that never ended can be put anywhere beyond: the difference is
+    # shown and not judged; their share is (rule 3).
     if one.never or two.never:
         return row.over("none", None, withheld="some never ended: how far chance moves the others says nothing of them")
     paired = pair.paired and [each.key for each in ours] == [each.key for each in theirs]
     a, b = (Calls(parts=tuple(each.values for each in side), least=0.0) for side in (ours, theirs))
     apart = two.value - one.value
+    # As ``ear_figures``: calls are the unit from ``RUNS`` on, stretches of one call below.
     if min(len(a.parts), len(b.parts)) >= RUNS:
         spread: Spread | None = unpaired(a, b, p, (one.value, two.value))
         if paired:

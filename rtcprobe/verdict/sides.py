@@ -82,6 +82,7 @@ def gather(label: str, results: Sequence[Result]) -> tuple[Side, tuple[Result, .
     for each in good[1:]:
         _same(label, first, each)
     if first.clock == "virtual":
+        # A dict keeps the last: who measured a seed again did so as the first was not to be used.
         by_seed = {each.seed: each for each in good}
         if len(by_seed) < len(good):
             notes.append(f"{label}: of virtual runs with equal seeds the last counts, {len(by_seed)} of {len(good)}")
@@ -115,6 +116,7 @@ def _troubles(label: str, runs: Sequence[Result]) -> list[str]:
     if attempts and all(each.first_audio_s is None for each in attempts):
         steps = ", ".join(dict.fromkeys(each.failed or "unknown step" for each in attempts))
         found.append(f"{label} failed: none of its {len(attempts)} joins was heard (gave up: {steps})")
+    # Only where something was heard on no run at all; one silent run of several is among the figures (lost).
     elif silent := [
         way
         for way in runs[0].measures
@@ -131,6 +133,7 @@ def _troubles(label: str, runs: Sequence[Result]) -> list[str]:
 
 
 def _calls(result: Result) -> int:
+    # Results of one call have none listed (``rtcprobe.result/1``).
     return max((max(len(ear.calls), 1) for ear in result.mouth_to_ear.values()), default=0)
 
 
@@ -145,6 +148,8 @@ def _older(label: str, runs: Sequence[Result]) -> list[str]:
 
 def are_pairs(a: Sequence[Result], b: Sequence[Result]) -> bool:
     """Whether both sides drew the same: virtual clock, equal seeds, joins and call alike in number and length."""
+    # Seeds decide what is drawn, but for a call of another length other markers are: a script of other cues is another
+    # draw.
     if {each.clock for each in (*a, *b)} != {"virtual"} or [each.seed for each in a] != [each.seed for each in b]:
         return False
     return _part(a[0], "call") == _part(b[0], "call")
@@ -157,10 +162,13 @@ def settings_apart(a: Mapping[str, Any], b: Mapping[str, Any], place: str = "") 
     """
     found: list[str] = []
     for key in dict.fromkeys((*a, *b)):
+        # At the top only: a party may be called "name", and a link has sources of its own.
         if not place and key in PROSE:
             continue
         ours, theirs = a.get(key), b.get(key)
         name = f"{place}{key}"
+        # Where one side lacks a whole mapping its keys are told, "devices.playback is not set there", not two nested
+        # dumps.
         if isinstance(ours, Mapping | None) and isinstance(theirs, Mapping | None) and ours != theirs:
             found += settings_apart(ours or {}, theirs or {}, f"{name}.")
         elif ours != theirs:
@@ -178,11 +186,13 @@ def _same(label: str, first: Result, other: Result) -> None:
     for what, ours, theirs in facts:
         if ours != theirs:
             raise BadInputError(f"{label} holds runs of different {what}: {ours} and {theirs}", "keep them apart")
+    # Runs of one call and of eight differ in what their intervals are about; mixed, neither meaning would be true.
     if (_calls(first) > 1) != (_calls(other) > 1) and first.mouth_to_ear and other.mouth_to_ear:
         raise BadInputError(
             f"{label} holds runs of one call beside runs of several",
             "keep them apart, or take the newest alone with --last N",
         )
+    # Results before settings were kept have a digest alone.
     apart = settings_apart(first.settings, other.settings)
     if apart or (first.scenario_digest != other.scenario_digest and not (first.settings and other.settings)):
         said = apart[0] if apart else f"digests {first.scenario_digest} and {other.scenario_digest}"

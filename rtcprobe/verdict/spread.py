@@ -32,6 +32,8 @@ _Floats = npt.NDArray[np.float64]
 
 EQUAL = 1e-8
 """Differences (seconds, shares) no further apart are the same figure, rounded by JSON."""
+# Where counting alone is what is known of a share's variance the degrees of freedom are infinite, of which SciPy's χ²
+# makes nan; from a million on, Student's t is the normal to five digits.
 _MOST_FREEDOM = 1e6
 _HALVINGS = 30
 """Of a confidence: p-values down to a few in 10⁹."""
@@ -74,11 +76,16 @@ class TSpread:
         ``worth``: of how many events each figure is a share, so that counting them makes it vary that much at least.
         That is known, not guessed from a few pairs: the more of the variance it is, the more degrees of freedom.
         """
+        # One pair shows no spread, and a unit in which nothing was heard has no figure: better no spread than one of
+        # the others.
         if len(moved) < 2 or not np.all(np.isfinite(moved)):
             return None
         mean = float(np.mean(moved))
+        # Rule 1: what JSON's rounding leaves of equal differences is no spread.
         seen = 0.0 if np.ptp(moved) <= EQUAL else float(np.var(moved, ddof=1))
         variance = max(seen, abs(mean) / worth)
+        # How many times the variance is what the pairs themselves show: 1 where they show all of it, so that their own
+        # degrees of freedom hold; infinite where only counting varies.
         known = math.inf if seen <= 0.0 < 1.0 / worth else variance / seen if seen > 0.0 else 1.0
         return cls(
             difference=mean,
@@ -95,6 +102,8 @@ class TSpread:
         of_a = max(float(np.var(a, ddof=1)), least_variance[0]) / len(a)
         of_b = max(float(np.var(b, ddof=1)), least_variance[1]) / len(b)
         whole = of_a + of_b
+        # Welch-Satterthwaite; of two sides without any variance the pooled degrees of freedom, for there is nothing to
+        # weigh.
         freedom = whole**2 / (of_a**2 / (len(a) - 1) + of_b**2 / (len(b) - 1)) if whole > 0.0 else len(a) + len(b) - 2.0
         return cls(difference=float(np.mean(b) - np.mean(a)), error=math.sqrt(whole), freedom=freedom)
 
@@ -118,6 +127,7 @@ class TSpread:
         from scipy.special import chdtri, ndtri, stdtrit  # noqa: PLC0415 - as below
 
         t = float(stdtrit(self.freedom, (1.0 + confidence) / 2.0))
+        # 1.45 and 1.04 with one and two degrees of freedom, 1 with more (a ratio of deviations: χ² is of variances).
         unlucky = max(1.0, 0.5 * math.sqrt(chdtri(self.freedom, 0.05) / chdtri(self.freedom, 0.5)))
         # How counting makes a share vary is known: that is a normal's, however few the pairs.
         return max(t * self.error * unlucky, float(ndtri((1.0 + confidence) / 2.0)) ** 2 * self.counted)
@@ -134,6 +144,7 @@ class TSpread:
         from scipy.special import stdtr  # noqa: PLC0415 - as above
 
         off = self.difference - shift
+        # All units moved alike: any other shift is impossible, and that very one is certain either way.
         if self.error <= 0.0:
             return float(off <= EQUAL), float(off >= -EQUAL)
         return float(stdtr(self.freedom, -off / self.error)), float(stdtr(self.freedom, off / self.error))
@@ -176,6 +187,8 @@ class HybridSpread:
     def _joined(self, confidence: float) -> Ends:
         (low_a, high_a), (low_b, high_b) = self._ends_a(confidence), self._ends_b(confidence)
         low = high = None
+        # b − a is least where b is low and a is high; each distance is measured from its own side's figure, so that
+        # intervals which are not symmetric (Wilson's, order statistics') stay so. One open end leaves that side open.
         if low_b is not None and high_a is not None:
             low = self.difference - math.hypot(self._b - low_b, high_a - self._a)
         if high_b is not None and low_a is not None:
@@ -184,6 +197,8 @@ class HybridSpread:
 
     def tails(self, shift: float) -> tuple[float, float]:
         """Return the tails by asking at which confidence the interval just reaches ``shift``."""
+        # At its own place a difference is as likely above as below, at whatever confidence; bisection would run to a
+        # width of 0.
         if abs(self.difference - shift) <= EQUAL:
             return 0.5, 0.5
         if self._same:
@@ -194,6 +209,8 @@ class HybridSpread:
 
     def _tails_at(self, shift: float) -> tuple[float, float]:
         outside, inside = 0.0, 1.0
+        # ``outside`` is a confidence whose interval leaves ``shift`` out, ``inside`` one whose holds it: intervals grow
+        # with their confidence, so one border lies between, and the tail is what is left at it.
         for _ in range(_HALVINGS):
             confidence = (outside + inside) / 2.0
             low, high = self._joined(confidence)
@@ -212,6 +229,8 @@ def percentile(values: _Floats, probability: float) -> _Floats:
     below = math.floor(place)
     share = place - below
     ordered = np.sort(values, axis=-1)  # of a few dozen a row, quicker than their partition
+    # A place that is a whole rank up to rounding (20 × 0.95): the next value is not asked, as it may be one that never
+    # came.
     if share < 1e-12:
         return np.asarray(ordered[..., below], dtype=np.float64)
     low, high = ordered[..., below], ordered[..., below + 1]

@@ -62,8 +62,8 @@ __all__ = [
     "summarise",
 ]
 
-CONFIDENCE = 0.95
-PERCENTILES = (0.50, 0.90, 0.95, 0.99)
+CONFIDENCE = 0.95  # what everybody's intervals have, so that they are read without asking
+PERCENTILES = (0.50, 0.90, 0.95, 0.99)  # p99 too: of fewer than a hundred it is shown refused
 
 CLUMPS = 5.0
 """Effective observations that must be expected beyond a correlated interval's end for it to be among them."""
@@ -71,14 +71,14 @@ GLIMPSE = 0.7
 """Effective observations that must be expected beyond the end on the rarer side for it to be closed at all."""
 STRETCH = 60.0
 """Successive observations that may leave as wide a range unseen as they span; twice as many leave half of it."""
-_FEWEST_STRETCHED = 20
+_FEWEST_STRETCHED = 20  # of fewer, STRETCH / n would be more than three whole ranges: open is the honester end
 
 _Floats = npt.NDArray[np.float64]
 Ends = tuple[float | None, float | None]
 """An interval: None where it is open."""
-BATCH_TIMES, BATCH_BEYOND = 6.0, 8.0
+BATCH_TIMES, BATCH_BEYOND = 6.0, 8.0  # correlation times in a batch; observations beyond the quantile in a batch
 
-_PLAINLY = 2.0
+_PLAINLY = 2.0  # times the chain's correlation time; by less, a short series' own sum is off by chance
 # Gauss-Hermite: five likely values of a normal, and their weights.
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(5)
 WEIGHTS = WEIGHTS / np.sum(WEIGHTS)
@@ -156,14 +156,14 @@ def correlation_time(series: _Floats) -> float:
     n = len(series)
     centred = series - np.mean(series)
     power = float(centred @ centred)
-    if n < 4 or power <= 1e-18 * n:
+    if n < 4 or power <= 1e-18 * n:  # a spread of 1e-9 (s) is rounding, and rounding has a correlation too
         return 1.0
-    size = 1 << (2 * n - 1).bit_length()
+    size = 1 << (2 * n - 1).bit_length()  # twice its length: else the FFT would join its end to its beginning
     spectrum = np.fft.rfft(centred, size)
     autocorrelation = np.fft.irfft(spectrum * np.conj(spectrum), size)[:n] / power
     pairs = autocorrelation[0 : n - n % 2 : 2] + autocorrelation[1:n:2]
     stops = np.flatnonzero(pairs <= 0.0)
-    pairs = np.minimum.accumulate(pairs[: int(stops[0])] if len(stops) else pairs)
+    pairs = np.minimum.accumulate(pairs[: int(stops[0])] if len(stops) else pairs)  # Geyer's monotone: a rise is noise
     return float(np.clip(2.0 * np.sum(pairs) - 1.0, 1.0, n))
 
 
@@ -221,7 +221,7 @@ def _persistence(series: _Floats) -> float:
     from scipy.special import ndtri  # noqa: PLC0415 - as above
 
     n = len(series)
-    rho = neighbours(ndtri((_ranks(series) - 0.5) / n))
+    rho = neighbours(ndtri((_ranks(series) - 0.5) / n))  # Hazen's positions, so that no score is infinite
     return min(max(rho + (1.0 + 1.4 * rho) * (1.0 + 3.0 * rho) / n, 0.0), 0.99)
 
 
@@ -283,7 +283,7 @@ def _correlated_ends(ordered: _Floats, sizes: tuple[_Floats, _Floats], probabili
     def end(share_below: float, expected_beyond: float) -> float | None:
         if expected_beyond < CLUMPS:
             return None
-        place = (n + 1) * rank_height(worth, weights, probability, share_below) - 1.0
+        place = (n + 1) * rank_height(worth, weights, probability, share_below) - 1.0  # rank, from 0
         below = math.floor(place)
         if not 0 <= below < n - 1:
             return None
@@ -348,7 +348,7 @@ def _effective_sizes(taken: _Floats, rho: float, value: float, probability: floa
     likely = np.interp(np.tanh(math.atanh(rho) + step * NODES), rhos, times)
     own = correlation_time((taken > value).astype(np.float64))
     if own > _PLAINLY * float(np.interp(rho, rhos, times)):
-        likely = np.maximum(likely, own)
+        likely = np.maximum(likely, own)  # what was seen persists more than any such chain: it counts, not the model
     return np.maximum(n / likely, 1.0), WEIGHTS
 
 
@@ -366,7 +366,7 @@ def _chain_times(probability: float) -> tuple[_Floats, _Floats]:
     density = np.exp(-(t**2) / (1.0 + s)) / (2.0 * math.pi * np.sqrt(1.0 - s**2))
     covariance = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2.0) * step])
     rhos = np.concatenate([np.linspace(0.0, 0.9, 46), np.linspace(0.91, 0.995, 18)])
-    lags = np.arange(1, 1500)
+    lags = np.arange(1, 1500)  # at ρ = 0.995 the last of them adds less than a thousandth
     shares = np.interp(rhos[:, None] ** lags, s, covariance) / (probability * (1.0 - probability))
     return rhos, 1.0 + 2.0 * np.sum(shares, axis=1)
 

@@ -29,8 +29,13 @@ __all__ = ["Randomised"]
 
 _Floats = npt.NDArray[np.float64]
 
+# 999 leave 25 beyond an end of a 95 % interval, enough to find it; their smallest tail, 1 in 1,000, is too large where
+# Holm divides 5 % by twenty figures and two ways: what may be a finding is tossed 9,999 times. One less than a round
+# number, as what was seen counts as a toss itself.
 _FEW_TOSSES, _MANY_TOSSES = 999, 9999
+# Halvings of the bracket that holds an end: to 1/256 of its width, which is below what so few tosses leave unsure.
 _STEPS = 8
+# Any number would do; it never changes, so that the same two files are always judged alike (rule 2).
 _SEED = 20_240_229
 _AT_ONCE = 2_000_000
 """Counts in memory at a time: 8 MB."""
@@ -51,6 +56,8 @@ class Randomised:
         self._units = len(a) if calls is None else int(np.max(calls)) + 1
         self.difference = float(_apart(percentile(a, probability), percentile(b, probability)))
         self._constant = _constant(a, b) if paired else None
+        # What was tossed once is kept: a comparison asks for the p-value, its correction and the direction of each
+        # figure.
         self._at_zero: tuple[float, float] | None = None
         self._intervals: dict[float, Ends] = {}
         self._tosses: npt.NDArray[np.bool_] | npt.NDArray[np.intp] | None = None
@@ -85,6 +92,8 @@ class Randomised:
         reach *= max(1.0, float(ndtri((1.0 + confidence) / 2.0) / ndtri(0.975)))
         tail = (1.0 - confidence) / 2.0
         real = max(low, 0.0) + min(high, 0.0)  # what surely differs already is taken back before anything is planted
+        # Beyond twice the range of all that was seen nothing planted would be more apart than it is: no change is
+        # detectable.
         while reach < 2.0 * self._reach:
             if self.tails(real - 2.0 * reach)[0] <= tail and self.tails(real + 2.0 * reach)[1] <= tail:
                 return reach
@@ -125,12 +134,15 @@ class Randomised:
             (more, _beyond(b, common) - _beyond(a, common)),
         ):
             bounded = np.clip(of_tosses, -never, never)
+            # A statistic that no toss moves (both sides' percentiles are one timer) says nothing, and is left out, not
+            # divided by 0.
             unit = float(np.std(bounded))
             if unit > EQUAL:
                 score += bounded / unit
                 seen += float(np.clip(of_sides, -never, never)) / unit
         count = len(score) + 1.0
         return (
+            # The hair is for equal sums added in another order: a toss that is the one seen must count as reaching it.
             (1.0 + float(np.count_nonzero(score >= seen - 1e-9))) / count,
             (1.0 + float(np.count_nonzero(score <= seen + 1e-9))) / count,
         )
@@ -153,6 +165,9 @@ class Randomised:
     def _end(self, which: int, way: float, tail: float) -> float | None:
         """Return the nearest shift ``way`` of the difference whose tail is smaller than ``tail``; None if none is."""
         assert self._tosses is not None
+        # From a fiftieth of the range of all values, doubled until tosses no longer explain the shift; farther than the
+        # range they are all apart, and the end is open. Then the bracket is halved: ``inside`` is always explained,
+        # ``outside`` never.
         inside, outside, farthest = 0.0, 0.02 * self._reach + EQUAL, 1.05 * self._reach + EQUAL
         while self._tails(self.difference + way * outside, self._tosses)[which] >= tail:
             if outside >= farthest:
@@ -190,8 +205,11 @@ class _Exchanges:
         place = (self._n - 1) * p
         low, share = math.floor(place), place - math.floor(place)
         ranks = (low, min(low + 1, self._n - 1))
+        # Only columns in which some toss can reach these ranks are counted: a few of all where most values are far from
+        # them.
         begin, end = self._within(*ranks)
         found = np.empty((2, 2, len(tosses)))
+        # In parts of ``_AT_ONCE`` counts: 9,999 tosses of eight calls of an hour would be gigabytes at once.
         for rows in np.array_split(np.arange(len(tosses)), math.ceil(len(tosses) * (end - begin) / _AT_ONCE)):
             first = self._of_first(tosses[rows], slice(begin, end))
             for side, counts in enumerate((first, np.arange(begin, end, dtype=np.float32) - first)):
@@ -213,6 +231,8 @@ class _Exchanges:
 
     def _within(self, low: int, high: int) -> tuple[int, int]:
         """Return between which columns every toss counts either side's ranks ``low`` to ``high``."""
+        # How few and how many of the lowest m any toss can make the first side's: each call exchanged only where it
+        # takes away, or adds. What the first side has of m, the second lacks.
         least = self._plain + np.minimum(self._moved, 0.0).sum(axis=0)
         most = self._plain + np.maximum(self._moved, 0.0).sum(axis=0)
         every = np.arange(2 * self._n + 1)

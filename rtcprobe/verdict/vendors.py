@@ -21,6 +21,7 @@ from rtcprobe.verdict.statistics import CONFIDENCE
 
 __all__ = ["Account", "Panel", "Win", "headline", "panel"]
 
+# By their beginning: each has ways or phases behind it ("mouth_to_ear.caller_to_callee"), a room its figures.
 _HEADLINES = (
     "join.first_audio",
     "join.first_picture",
@@ -107,6 +108,8 @@ class Panel:
     @property
     def choice(self) -> str | None:
         """The one to take (rule 3); None where there is none."""
+        # Rule 3; two that each win somewhere and lose nowhere are no choice: that is for whoever knows which link
+        # matters.
         held = [each for each in dict.fromkeys(win.vendor for win in self.wins) if not self._beaten(each)]
         return held[0] if len(held) == 1 and all(self.account(held[0], link).counted for link in self.links) else None
 
@@ -147,6 +150,7 @@ def panel(
     vendors: Sequence[str], links: Sequence[str], accounts: Sequence[Account], *, confidence: float = CONFIDENCE
 ) -> Panel:
     """Return the vendors compared on every link where two or more have runs that count."""
+    # Rule 1: Bonferroni, for links are few and nobody asks which of them failed first.
     each_link = 1.0 - (1.0 - confidence) / len(links)
     rankings: dict[str, Ranking | None] = {}
     for link in links:

@@ -1,10 +1,13 @@
 """What is remembered of a programme sounds as if decoded: to the bit, whatever is missing, repeated or damaged."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rtcprobe.audio.marker import LEAD_S, MarkerTrain
 from rtcprobe.audio.mouth import Mouth, Noise, encode_stream
 from rtcprobe.audio.opus import OpusDecoder, OpusSettings
 from rtcprobe.audio.rehearsal import Rehearsal
@@ -111,6 +114,24 @@ def test_a_programme_that_comes_again_is_decoded_for_one_round_and_a_little(monk
     assert same(done(rehearsal.decoder(), long, holed), real_holed)
 
 
+def test_where_nobody_conceals_a_round_is_over_sooner_and_who_does_is_served_by_a_longer_one(monkeypatch):
+    train = replace(MarkerTrain(), loops=True)
+    once = encode_stream(Mouth(train=train).pcm(LEAD_S + train.loop_s), OpusSettings())
+    turn = round(train.loop_s / 0.020)
+    long = once + once[-turn:] * 2
+    calls, counts = counting(monkeypatch), []
+    for conceals in (True, False):
+        calls.clear()
+        rehearsal = Rehearsal(long, once=len(once), turn=turn)
+        rehearsal.decoder(conceals=conceals)
+        rehearsal.sound(len(long) - 1)
+        counts.append(len(calls))
+    assert len(once) < counts[1] < len(once) + 60 < counts[0]
+    steps = [number for number in range(len(long)) if number not in {150, 1203}]
+    steps += ["conceal", 44, "conceal"]
+    assert same(done(rehearsal.decoder(), long, steps), done(OpusDecoder(), long, steps))
+
+
 @pytest.mark.parametrize("settings", [
     OpusSettings(), OpusSettings(application="audio", bitrate_bps=24_000), OpusSettings(ptime_s=0.060),
     OpusSettings(application="lowdelay", ptime_s=0.010), OpusSettings(bandwidth="fullband", bitrate_bps=40_000),
@@ -140,5 +161,5 @@ def test_long_gaps_and_heavy_loss_in_a_programme_that_comes_again_are_decoded_to
     rehearsal = Rehearsal(long, once=len(once), turn=turn)
     rehearsal.sound(len(long) - 1)
     real = done(OpusDecoder(), long, steps)
-    for conceals in (True, False):
+    for conceals in (False, True, False):
         assert same(done(rehearsal.decoder(conceals=conceals), long, steps), real)

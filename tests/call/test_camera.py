@@ -9,13 +9,14 @@ import pytest
 from aiortc.rtp import unpack_remb_fci
 from calls import call, setup
 
-from rtcprobe.call.camera import Camera, came_video
+from rtcprobe.call.camera import Camera
 from rtcprobe.call.targets.loopback import ROUTES
+from rtcprobe.call.watching import came_video
 from rtcprobe.hearing.eyes import see
 from rtcprobe.link import Delay, Limit, LinkSpec, LossTrace, Rate
 from rtcprobe.picture.film import Film, Place
 from rtcprobe.picture.payload import payload_format
-from rtcprobe.picture.settings import VideoSettings
+from rtcprobe.picture.settings import CODECS, VideoSettings
 from rtcprobe.result import VIDEO_STAGES
 
 CLEAN = LinkSpec(delay=Delay(base_s=0.040))
@@ -45,7 +46,7 @@ def losing(*numbers):
     return LinkSpec(delay=Delay(base_s=0.040), loss=LossTrace(lost=tuple(n in numbers for n in range(4000))))
 
 
-@pytest.mark.parametrize("codec", ["vp8", "h264"])
+@pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("talker", ["caller", "callee"])
 def test_on_a_clean_link_every_frame_is_seen_as_it_was_sent(codec, talker):
     account = seen(video_call(codec=codec, policy="asap"), talker, policy="asap")

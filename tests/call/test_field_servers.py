@@ -11,11 +11,11 @@ import pytest
 from aiortc import sdp
 from far_end import called, far_end, on_the_real_loop, outside_setup, reply
 
+from rtcprobe.call.description import read_description
 from rtcprobe.call.faults import Exchange, without_markup
 from rtcprobe.call.http import Reply
 from rtcprobe.call.janus import JanusSession
 from rtcprobe.call.janus_answers import JanusRefusalError
-from rtcprobe.call.sdp import read_description
 from rtcprobe.call.section import Candidates
 from rtcprobe.call.session import Rights, Session
 from rtcprobe.call.targets.base import find_target

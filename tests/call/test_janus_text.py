@@ -1,6 +1,7 @@
 """Messages beside a room of Janus: a party's end with it."""
 
 import asyncio
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -74,3 +75,28 @@ def test_whoever_leaves_a_room_writes_nothing_any_more_and_hangs_up_its_text(mak
     written, after, finished, hung_up, said = on_the_real_loop(main())
     assert (written, after, finished, hung_up) == (1, 1, True, "closed")
     assert said == ()  # what was written less than a second before it left need not have come
+
+
+def test_what_a_textroom_says_is_read_whatever_it_is_and_quoted_where_it_refuses(monkeypatch):
+    async def attach(*_):
+        return Session(), SimpleNamespace()
+
+    monkeypatch.setattr(JanusSteps, "attach", attach)
+
+    async def main():
+        call = videoroom(np.random.SeedSequence(1))
+        ana = call.attendees["ana"]
+        await call.attach(ana.peers[0], "", lambda _: None)
+        channel = call._texts["ana"].channel
+        for said in ("[" * 100_000, "no JSON", "7", b"\xff", '{"textroom": []}'):
+            channel._told(said)
+        before = channel.refused
+        channel._told(json.dumps({"textroom": "error", "error": "no\x1b[31m such\nroom" + "x" * 1000}))
+        await call._hang_up()
+        return before, channel.refused
+
+    before, refused = on_the_real_loop(main())
+    assert before == ""
+    assert refused.startswith("ana: TextRoom 1 of Janus refused, 'no [31m such room")
+    assert len(refused) < 200
+    assert refused.isprintable()

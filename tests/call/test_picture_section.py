@@ -7,7 +7,8 @@ import pytest
 from descriptions import SESSION, TRANSPORT, audio, written
 from far_end import FarEnd
 
-from rtcprobe.call.sdp import read_description, usable_answer, usable_offer
+from rtcprobe.call.description import read_description
+from rtcprobe.call.sdp import usable_answer, usable_offer
 from rtcprobe.call.transceiver import PictureWanted
 from rtcprobe.runtime.entropy import Entropy
 from rtcprobe.runtime.outside import OutsideNetwork

@@ -1,6 +1,7 @@
 import pytest
 
-from rtcprobe.call.sdp import read_description, usable_answer, usable_offer
+from rtcprobe.call.description import read_description
+from rtcprobe.call.sdp import usable_answer, usable_offer
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.call.targets.whip_steps import candidates_fragment
 from rtcprobe.errors import MeasurementError

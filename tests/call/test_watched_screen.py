@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from calls import call, setup
 
-from rtcprobe.call.camera import Camera, came_video, watched_on
+from rtcprobe.call.camera import Camera
 from rtcprobe.call.targets.loopback import ROUTES
+from rtcprobe.call.watching import came_video, watched_on
 from rtcprobe.hearing.eyes import Viewing
 from rtcprobe.link import Delay, Limit, LinkSpec, LossTrace, Rate
 from rtcprobe.picture.film import Film

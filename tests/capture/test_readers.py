@@ -9,6 +9,7 @@ import pytest
 
 from rtcprobe.capture import read_capture
 from rtcprobe.capture.rtp import read_packet_capture
+from rtcprobe.capture.stream import CLOCKS_HZ, clock_of
 from rtcprobe.errors import BadInputError
 from tests.capture import files
 
@@ -212,3 +213,13 @@ def test_no_damage_to_a_file_is_a_fault_of_ours(tmp_path):
             outcomes.add("streams" if capture.streams else "none")
             assert all(len(each.packets) for each in capture.streams)
     assert {"sentence", "streams"} <= outcomes
+
+
+@pytest.mark.parametrize("clock_hz", CLOCKS_HZ)
+def test_a_stream_s_clock_is_told_however_long_it_ran(clock_hz):
+    chance = np.random.default_rng(1)
+    for hours in (0.01, 1, 14, 20, 30, 100):  # 2^32 ticks are 13.3 hours at 90 kHz, 24.9 at 48
+        left_s = np.linspace(0.0, hours * 3600.0, 1000)
+        ticks = np.round(left_s * clock_hz * (1 + 50e-6)).astype(np.int64) + 4_000_000_000
+        came_s = left_s + chance.exponential(0.020, size=len(left_s))
+        assert clock_of(came_s, (ticks % 2**32).astype(np.uint32)) == clock_hz, hours

@@ -7,7 +7,7 @@ import pytest
 
 from rtcprobe.hearing.eyes import see
 from rtcprobe.picture.film import Film, Reel
-from rtcprobe.picture.settings import VideoSettings
+from rtcprobe.picture.settings import CODECS, VideoSettings
 from rtcprobe.playout.frames import POLICIES
 from rtcprobe.playout.frames.nack import NackRequester
 from rtcprobe.recording import AgreedVideo, CameVideo, Departure, Said, VideoArrival
@@ -16,7 +16,7 @@ from rtcprobe.runtime.picture_forwarding import ForwardedPicture, PicturePlane
 FRAMES = 24
 
 
-@pytest.fixture(scope="module", params=["vp8", "h264"])
+@pytest.fixture(scope="module", params=CODECS)
 def sent(request):
     """Return a reel shown once, what left of it, and the packets 40 ms later; numbers and times wrap on the way."""
     reel = Reel(Film(VideoSettings(width=160, height=120, fps=15, bitrate_bps=150_000, codec=request.param)), FRAMES)

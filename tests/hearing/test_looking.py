@@ -9,13 +9,13 @@ from rtcprobe.hearing.eyes import Constants
 from rtcprobe.hearing.glimpses import see_glimpses
 from rtcprobe.hearing.looking import look
 from rtcprobe.picture.film import Film, Reel
-from rtcprobe.picture.settings import VideoSettings
+from rtcprobe.picture.settings import CODECS, VideoSettings
 from rtcprobe.recording import CameVideo, Departure, Filmed, VideoArrival
 
 FRAMES, FPS, WAY_S = 24, 15, 0.040
 
 
-@pytest.fixture(scope="module", params=["vp8", "h264"])
+@pytest.fixture(scope="module", params=CODECS)
 def shown(request):
     """Return what was filmed, and its packets 40 ms later."""
     settings = VideoSettings(width=160, height=120, fps=FPS, bitrate_bps=150_000, codec=request.param)

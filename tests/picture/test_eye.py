@@ -6,6 +6,7 @@ import pytest
 from rtcprobe.picture.eye import Eye, Viewer
 from rtcprobe.picture.film import Place
 from rtcprobe.picture.marker import Reading
+from rtcprobe.picture.settings import CODECS
 
 FILMED_S = np.arange(70_000) / 30
 
@@ -42,7 +43,7 @@ def test_a_number_that_is_not_what_the_rtp_time_names_is_refused():
     assert eye.refused == 1
 
 
-@pytest.mark.parametrize("codec", ["vp8", "h264"])
+@pytest.mark.parametrize("codec", CODECS)
 def test_a_viewer_decodes_only_what_is_not_the_film_as_it_was_sent(film_of, codec):
     film = film_of(codec)
     viewer = Viewer(film)
@@ -69,7 +70,7 @@ def test_a_frame_behind_a_hole_is_decoded_for_real_and_is_not_taken_for_what_was
     assert viewer.decoded == 8
 
 
-@pytest.mark.parametrize("codec", ["vp8", "h264"])
+@pytest.mark.parametrize("codec", CODECS)
 def test_nonsense_in_place_of_a_frame_is_no_picture(film_of, codec):
     viewer = Viewer(film_of(codec))
     assert viewer.see(b"", None) is None

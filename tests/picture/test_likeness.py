@@ -11,6 +11,7 @@ from rtcprobe.picture.film import Place
 from rtcprobe.picture.glass import glass
 from rtcprobe.picture.likeness import MOST_PSNR_DB, Comparison
 from rtcprobe.picture.marker import read
+from rtcprobe.picture.settings import CODECS
 from rtcprobe.picture.show import write_beside
 
 WIDTH, HEIGHT = 160, 120
@@ -45,7 +46,7 @@ def test_a_picture_of_another_size_is_not_compared_and_the_next_one_is():
     assert comparison.of(picture(original), original).ssim == 1.0
 
 
-@pytest.mark.parametrize("codec", ["vp8", "h264"])
+@pytest.mark.parametrize("codec", CODECS)
 def test_coding_costs_likeness_and_each_frame_is_compared_with_its_own_original(film_of, codec):
     film = film_of(codec)
     found = [film.likeness(Place(0, number)) for number in range(12)]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from rtcprobe.picture.film import Place
 from rtcprobe.picture.payload import MOST_BYTES, payload_format
+from rtcprobe.picture.settings import CODECS
 
 VP8, H264 = payload_format("vp8"), payload_format("h264")
 START = b"\x00\x00\x00\x01"
@@ -42,7 +43,7 @@ def test_every_vp8_descriptor_is_stepped_over(descriptor, begins):
     assert seen.key == begins  # P = 0 in the first byte of a frame
 
 
-@pytest.mark.parametrize("codec", ["vp8", "h264"])
+@pytest.mark.parametrize("codec", CODECS)
 def test_another_stack_puts_the_same_frame_together(film_of, codec):
     depayload = {"vp8": vp8_depayload, "h264": h264_depayload}[codec]
     form = payload_format(codec)
@@ -79,7 +80,7 @@ def test_any_units_come_back_in_packets_that_fit(units):
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.sampled_from(["vp8", "h264"]), st.binary(max_size=40))
+@given(st.sampled_from(CODECS), st.binary(max_size=40))
 def test_nonsense_is_a_value_error_at_most(codec, payload):
     form = payload_format(codec)
     for read in (form.look, lambda data: form.frame([data])):

@@ -11,7 +11,7 @@ import pytest
 
 from rtcprobe.errors import BadInputError
 from rtcprobe.probe import run_probe
-from rtcprobe.probe.seeing import Pictures
+from rtcprobe.probe.pictures import Pictures
 from rtcprobe.report.html import render_report
 from rtcprobe.result import Result
 from rtcprobe.scenario import find_scenario, parse_scenario
@@ -21,13 +21,6 @@ SMALL = "video={size: 160x120, fps: 15, bitrate: 100kbit}"
 BASE = ("call.joins=1", "call.duration=1s", "codec.complexity=2", "budgets=[]", "link=delay 40ms", "call.calls=2")
 HOW = ("every 5th", "timestamps")
 WAYS = ("caller_to_callee.video", "callee_to_caller.video")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _shelf(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("RTCPROBE_CACHE", str(tmp_path_factory.mktemp("films")))
-        yield
 
 
 def ran(*settings, seed=1, engine="stack", **more):

@@ -314,6 +314,20 @@ def test_pictures_use_the_colours_of_the_page_alone(charts):
     assert "<style" not in drawn
 
 
+def test_lines_of_a_distribution_and_of_its_key_differ_in_stroke_whatever_their_colours(charts):
+    sides = [charts.Series(title=f"{n}", values_ms=np.array([1.0 + n]), of=1) for n in range(charts.MOST_LINES)]
+    drawn = charts.distribution(sides, [], name="x", label="l")
+    lines = re.findall(r"<path [^>]*style=\"([^\"]*stroke-width: 1.6[^\"]*)\"", drawn)
+    strokes = [re.findall(r"stroke-dasharray: ([^;]+)", line) for line in lines]
+    assert len(strokes) == charts.MOST_LINES
+    assert len(set(map(str, strokes))) == charts.MOST_LINES
+    style = (files("rtcprobe.report.html") / "templates" / "style.css").read_text(encoding="utf-8")
+    keys = re.findall(r"\.line\d line \{[^}]*?(?:stroke-dasharray: ([^;]+); )?\}", style)
+    assert len(keys) == len(set(keys)) == charts.MOST_LINES
+    dashes = [len(each[0].split(",")) if each else 0 for each in strokes]
+    assert [len(each.split()) for each in keys] == dashes  # as many strokes and gaps here as there
+
+
 def luminance(colour):
     """WCAG 2.2, relative luminance."""
     parts = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))

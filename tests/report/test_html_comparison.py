@@ -114,7 +114,7 @@ def test_two_sides_stand_next_to_each_other_with_what_could_have_been_shown(make
         "worse",
     ]
     assert "new is worse in join first audio p50 (+100.0 ms)." in page
-    assert page.count("<svg") == 3  # joins, and the two directions that were measured
+    assert page.count('<svg class="chart') == 3  # joins, and the two directions that were measured
     assert "A: 40 of 40, median 487.0 ms." in page
 
 

@@ -10,6 +10,7 @@ from aiortc.rtcrtpparameters import RTCRtpReceiveParameters
 from aiortc.rtp import RTCP_RTPFB_NACK, RtcpPacket, RtcpReceiverInfo, RtcpRrPacket, RtcpRtpfbPacket
 
 from rtcprobe.runtime import aiortc_seam, media_seam
+from rtcprobe.wrapping import without_wraps
 
 
 def test_a_name_that_moved_is_said_in_one_sentence():
@@ -41,9 +42,9 @@ def test_a_receiver_whose_packets_are_taken_starts_no_thread_and_others_do():
 
 
 def test_missing_numbers_are_asked_for_in_ascending_runs_because_aiortc_cannot_pack_a_wrap():
-    runs = media_seam.without_wraps([65_534, 65_535, 0, 1])
+    runs = without_wraps([65_534, 65_535, 0, 1])
     assert runs == [[65_534, 65_535], [0, 1]]
-    assert media_seam.without_wraps([3, 9]) == [[3, 9]]
+    assert without_wraps([3, 9]) == [[3, 9]]
 
     def packed(lost):
         sent = bytes(RtcpRtpfbPacket(fmt=RTCP_RTPFB_NACK, ssrc=1, media_ssrc=2, lost=lost))

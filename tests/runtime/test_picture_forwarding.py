@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from rtcprobe.picture.payload import payload_format
+from rtcprobe.picture.settings import CODECS
 from rtcprobe.recording import AgreedVideo
 from rtcprobe.runtime.picture_forwarding import ForwardedPicture, PicturePlane
 
@@ -137,7 +138,7 @@ def test_who_is_left_out_goes_on_with_a_key_frame_and_is_asked_for_no_frame_betw
     assert len(server.out.packets) == 6
 
 
-@pytest.mark.parametrize("codec", ["vp8", "h264"])
+@pytest.mark.parametrize("codec", CODECS)
 def test_a_key_frame_opens_where_a_decoder_can_begin(codec):
     form = payload_format(codec)
     if codec == "vp8":

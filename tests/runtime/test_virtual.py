@@ -1,6 +1,7 @@
 import asyncio
 import math
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -176,3 +177,40 @@ def test_what_may_no_longer_coast_gets_off_before_anything_of_it_happens():
         return log
 
     assert run(main()) == [("coasts", 0.1), ("alone", 0.3), ("alone", 0.5)]
+
+
+def test_a_generator_that_nobody_finished_is_closed_with_the_loop():
+    closed = []
+
+    async def numbers():
+        try:
+            yield 1
+            yield 2
+        finally:
+            closed.append(True)
+
+    async def main():
+        generator = numbers()
+        await anext(generator)
+        return generator
+
+    with asyncio.Runner(loop_factory=lambda: VirtualEventLoop(Entropy(np.random.SeedSequence(1)))) as runner:
+        left = runner.run(main())
+        assert not closed
+    assert closed
+    del left
+
+
+def test_what_was_still_under_way_is_let_go_with_the_loop():
+    class Parcel:
+        pass
+
+    parcel = Parcel()
+    gone = weakref.ref(parcel)
+    loop = VirtualEventLoop(Entropy(np.random.SeedSequence(1)))
+    loop.at(1.0, lambda _parcel: None, parcel)
+    loop.run_until_complete(asyncio.sleep(0.0))
+    del parcel
+    assert gone() is not None
+    loop.close()
+    assert gone() is None

@@ -22,11 +22,9 @@ from rtcprobe.runtime import media_seam, negotiation
 from rtcprobe.runtime.forwarding_seam import Outgoing
 from rtcprobe.runtime.network import Network
 from rtcprobe.units import RTP_CLOCK_HZ
+from rtcprobe.wrapping import unwrapped
 
 __all__ = ["Booth", "MixingRoom"]
-
-# Half of the 16 bits of a number: what is farther ahead is behind.
-_HALF = 1 << 15
 
 
 class MixingRoom:
@@ -62,8 +60,12 @@ class MixingRoom:
         self._next = asyncio.get_running_loop().call_at(at_s, self._tick)
 
     def _tick(self) -> None:
+        # RTP time goes on with every tick, also while nobody listens: a gap would
+        # look like a pause of the sender (RFC 3550 §5.1).
         self._count += 1
         listening = [booth for booth in self._booths if booth.listens]
+        # Who hears the same set of others gets the same packet: one encoding for each distinct set, as mixers do that
+        # leave a talker's own voice out.
         mixes = self.mixer.tick(booth.hears for booth in listening)
         for booth in listening:
             booth.send(mixes[booth.hears])
@@ -96,6 +98,7 @@ class Booth(Transceiver):
     def send(self, payload: bytes) -> None:
         """Send the mix of this tick."""
         assert self.agreed is not None
+        # Plain Opus, also where RED was agreed on: a party may send copies to this mixer, and gets none back.
         kind = (self.agreed.opus_payload_type, 0)
         if self._outgoing.send(kind, self._sent & 0xFFFF, self._room.timestamp, payload, None):
             self._sent += 1
@@ -117,7 +120,7 @@ class Booth(Transceiver):
             self._room.mixer.begin(self.party)  # numbers of a new connection say nothing of those of one before
             self._latest = sequence + (1 << 16)  # what was sent before the first that came is no less than nought
             return self._latest
-        number = self._latest + (((sequence - self._latest + _HALF) & 0xFFFF) - _HALF)
+        number = unwrapped(sequence, self._latest, 16)
         self._latest = max(self._latest, number)
         return number
 
@@ -129,6 +132,7 @@ class Booth(Transceiver):
             return payload
         try:
             return next((block.payload for block in split_red(payload) if block.level == 0), b"")
+        # A RED header that breaks off (RFC 2198 §3): nothing in it can be told apart, so it is as if it had not come.
         except ValueError:
             return b""
 

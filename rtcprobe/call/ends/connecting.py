@@ -1,6 +1,13 @@
 """The connection under an end: descriptions and candidates, ICE and DTLS, and the milestones that they are.
 
 What goes over it is its m-sections' matter (``call.transceiver``), what becomes of that whoever made it.
+
+Theory of operation:
+    It is opened once, with all its sections on one transport; then either ``offer`` and ``accept`` are asked, or
+    ``answer``. Sections agree when the other side's description was taken. ICE begins with the second description, DTLS
+    when ICE is done, media when DTLS is: each a milestone, told by the transports' own states. Candidates may follow
+    (``add_candidate``), and until anything is connected all of it may ``start_over`` with an offer of the other side's.
+    ``failed`` is set where ICE or DTLS gives up before that; ``ended`` by whatever ends it, then or later.
 """
 
 from __future__ import annotations
@@ -8,22 +15,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
 from aiortc import RTCSessionDescription
 
 from rtcprobe.audio.protection import Protection
 from rtcprobe.call.channel import Carries
-from rtcprobe.call.claims import Claims
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.call.transceiver import Transceiver
 from rtcprobe.ice import IceServer
 from rtcprobe.runtime import aiortc_seam, dtls_seam, express_seam, ice_seam, media_seam, negotiation
-from rtcprobe.runtime.gathering import Gathering
 from rtcprobe.runtime.network import Host, acting_as
 from rtcprobe.runtime.real import taking
 from rtcprobe.runtime.transport_cc_seam import TransportCc
 from rtcprobe.runtime.wiretap import WireTap
 from rtcprobe.timeline import Side, Timeline, Wait, flight_waits
+
+if TYPE_CHECKING:  # of calls to servers, and to agents, alone
+    from rtcprobe.call.claims import Claims
+    from rtcprobe.runtime.gathering import Gathering
 
 __all__ = ["Connecting"]
 
@@ -98,6 +108,8 @@ class Connecting:
         if gathering is None:
             return []
         with acting_as(self._host):
+            # The agent has sent its candidates by now; those of servers named in the
+            # answer (Link headers, RFC 9725 §4.6) are new.
             found = await ice_seam.gather_more(
                 self._sender.transport, lambda agent: gathering.gather_from(servers, agent)
             )
@@ -108,6 +120,8 @@ class Connecting:
         """Take the other side's offer and return our answer; connecting begins."""
         with acting_as(self._host), self._offering():
             await self._connection.setRemoteDescription(RTCSessionDescription(offer.text, offer.kind))
+            # Between the two descriptions: what a section may send and take is
+            # decided before our answer lets ICE begin.
             self._agree()
             await self._connection.setLocalDescription(await self._connection.createAnswer())
         self._gathered()
@@ -130,6 +144,7 @@ class Connecting:
         if self._gathering is not None:
             await self._gathering.start_over()
         self._open()
+        # The new connection is open before the old one closes: the milestones, the tap and the tracks belong to both.
         handshake.stop()
         await forgotten.close()
 
@@ -176,6 +191,8 @@ class Connecting:
             self.channel.open(connection)
         if self.claims is not None:
             self.claims.open(connection)
+        # All sections share one transport (BUNDLE, RFC 9143), so whatever is
+        # asked of the path is asked of the first one's.
         self._sender = self.sections[0].sender
         dtls = self._sender.transport
         if gathering is not None:
@@ -188,12 +205,16 @@ class Connecting:
                 self.tap.numbers.number(section.sender)
         self._adapt()
         express_seam.express(dtls)
+        # One section gets whatever comes; the mid extension has to be read only where there is a choice.
         if len(self.sections) > 1:
             media_seam.route_by_mid(dtls)
+        # aiortc knows no "connected" of ICE before "completed": aioice ends its checks with the pair it nominates.
         aiortc_seam.on_state(dtls.transport, "completed", lambda: self._mark("ice_connected"))
         aiortc_seam.on_state(dtls, "connected", self._dtls_connected)
         for emitter in (dtls, dtls.transport):
             aiortc_seam.on_state(emitter, "failed", self.failed.set)
+            # "Closed" while nobody here hung up is the other side's goodbye: DTLS'
+            # close_notify, or ICE consent that ran out.
             for state in ("failed", "closed"):
                 aiortc_seam.on_state(emitter, state, lambda: self._end(connection))
         self._handshake = dtls_seam.HandshakeFlights(dtls, lambda: self._dtls_timeout_s(self.tap.round_trip_s))
@@ -215,6 +236,7 @@ class Connecting:
         self.unreadable += 1
 
     def _end(self, connection: object) -> None:
+        # One that was given up by ``start_over`` closes later, and that ends nothing.
         if connection is self._connection:
             self.ended.set()
 

@@ -50,6 +50,7 @@ class Inlet(Transceiver):
     def agree(self) -> None:
         """Do as was agreed on."""
         self.agreed = negotiation.agree(self.section)
+        # A leg that agreed on no NACK asks for nothing, whatever the server does on others (rule 2).
         self._nack = NackTracker() if self.agreed.nack and self.asks else None
 
     def _listen(self, section: RTCRtpTransceiver) -> None:
@@ -57,6 +58,8 @@ class Inlet(Transceiver):
 
     def _reported(self, ssrc: int, ntp: int, timestamp: int) -> None:
         super()._reported(ssrc, ntp, timestamp)
+        # A sender report maps RTP time to the talker's wall clock: listeners get it
+        # with each leg's timestamps (RFC 3550 §6.4.1).
         self._plane.reported(self.talker, ntp, timestamp)
 
     def _take(self, packet: Any) -> Sequence[int]:
@@ -112,6 +115,7 @@ class Outlet(Transceiver):
         """Return whether to send a packet again, and note it if so."""
         now_s, kept = self.network.now_s(), self._outgoing.kept(sequence)
         may = self._limit.may_resend(sequence, now_s, self.round_trip_s)
+        # What was asked for too late is no longer in the history, and nothing leaves for it.
         if may and kept is not None:
             self.again.append((now_s, sequence, *kept))
         return may

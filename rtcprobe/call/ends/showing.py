@@ -18,7 +18,7 @@ from aiortc import RTCPeerConnection, RTCRtpTransceiver
 
 from rtcprobe.call.transceiver import Transceiver
 from rtcprobe.picture.payload import payload_format
-from rtcprobe.picture.settings import VideoCodec
+from rtcprobe.picture.settings import SDP_NAMES, VideoCodec
 from rtcprobe.playout.frames.nack import NACK_PERIOD_US, NackRequester
 from rtcprobe.playout.nack import ResendLimit
 from rtcprobe.recording import AgreedVideo
@@ -30,9 +30,9 @@ from rtcprobe.runtime.picture_outgoing_seam import OutgoingPicture
 
 __all__ = ["PictureInlet", "PictureOutlet"]
 
-_US: Final = 1_000_000
+_US: Final = 1_000_000  # of a second: what the receiver counts in (``playout.frames``)
+# ``kMaxNackRetries`` of libwebrtc's ``modules/video_coding/nack_requester.cc`` before it was raised to 100.
 _MOST_TRIES: Final = 10
-_NAMES: Final = {"vp8": "VP8", "h264": "H264"}
 
 
 class _AtServer(Transceiver):
@@ -47,7 +47,7 @@ class _AtServer(Transceiver):
     def open(self, connection: RTCPeerConnection) -> None:
         """Make the section on ``connection``."""
         super().open(connection)
-        negotiation.prefer(self.section, _NAMES[self._codec])
+        negotiation.prefer(self.section, SDP_NAMES[self._codec])
 
     def _agreed(self) -> AgreedVideo | None:
         if not self._nacks:
@@ -86,6 +86,8 @@ class PictureInlet(_AtServer):
 
     def _take(self, packet: Any) -> Sequence[int]:
         """Forward a packet; return the sequence numbers to ask for again."""
+        # Asking for a key frame takes the talker's SSRC (RFC 4585 §6.3: media
+        # source), so it can be asked only once one came.
         if self._source is None:
             self._source = packet.ssrc
             self._plane.asks[self.talker] = lambda: self._feedback.ask_key_frame(packet.ssrc)
@@ -96,6 +98,8 @@ class PictureInlet(_AtServer):
 
     def _take_again(self, packet: Any) -> Sequence[int]:
         if self._missing is not None:
+            # Under its first number, which RTX carries (RFC 4588 §4): it is missing
+            # no longer, and is asked for no more.
             self._missing.arrived(packet.sequence_number, self._now_us())
         self._pass_on(packet)
         return ()
@@ -112,6 +116,8 @@ class PictureInlet(_AtServer):
             self._missing.rtt_us = round(apart_s * _US)
         _, fresh = self._missing.arrived(sequence, now_us)
         if now_us - self._looked_us < NACK_PERIOD_US:
+            # What is newly missing is asked for at once; what was asked for before is
+            # looked at each 20 ms, as libwebrtc's timer does.
             return fresh
         self._looked_us = now_us
         late = [each for each in self._missing.due(now_us) if each not in fresh] if self._missing.waiting else []

@@ -62,6 +62,7 @@ def legs(caller: Lines, listeners: Mapping[str, Lines]) -> dict[LegName, list[Le
 def report(calls: Sequence[Sequence[Leg]]) -> LinkReport:
     """Return what the one or two lines of a direction did in all ``calls``; two lines as if they were independent."""
     legs = calls[0]
+    # A leg without any link did nothing: it would add rows of zeros. Where neither did, the first stands for both.
     emulated = [place for place, leg in enumerate(legs) if leg.specs] or [0]
     tallies = [[call[place].tally for call in calls] for place in emulated]
     found = achieved(tallies[0]) if len(tallies) == 1 else _in_a_row(*tallies)
@@ -81,6 +82,8 @@ def _in_a_row(speaker: Sequence[Tally], listener: Sequence[Tally]) -> Achieved:
 
     delays = np.zeros(0)
     if first.delivered and second.delivered:
+        # The middles of 512 equal shares of either line: their 262,144 sums are two megabytes. Extremes are those of
+        # the first and the last share, not of single packets.
         ranks = (np.arange(_RANKS) + 0.5) / _RANKS
         delays = np.add.outer(*(np.quantile(each, ranks) for each in of_each)).ravel()
 
@@ -92,6 +95,7 @@ def _in_a_row(speaker: Sequence[Tally], listener: Sequence[Tally]) -> Achieved:
 
     return replace(
         first,
+        # What passed both lines is counted at neither: the smaller count says how far the figures can be trusted.
         delivered=min(first.delivered, second.delivered),
         loss=passing(first.loss, second.loss),
         mean_burst=None,

@@ -24,12 +24,11 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast, runtime_checkable
 
 import numpy as np
 
 from rtcprobe.audio.protection import Protection
-from rtcprobe.call.camera import Camera
 from rtcprobe.call.live import LiveMouth, LiveSpeech
 from rtcprobe.call.mouth_track import Mouth, Speech
 from rtcprobe.call.peer import Peer
@@ -40,6 +39,7 @@ from rtcprobe.call.watching import Watching
 from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.ice import IceSettings
 from rtcprobe.link import LinkSpec
+from rtcprobe.link.streams import Seed
 from rtcprobe.messages import CameMessages, MessagePlan, SaidMessages
 from rtcprobe.recording import Came, Said
 from rtcprobe.result import Clock
@@ -49,6 +49,9 @@ from rtcprobe.scenario.plans import Connection
 from rtcprobe.timeline import Side, Stop, Timer, Wait
 from rtcprobe.ways import Leg as LegName
 from rtcprobe.ways import Way as WayName
+
+if TYPE_CHECKING:  # few calls have one
+    from rtcprobe.call.camera import Camera
 
 __all__ = [
     "ECHO_ROUTES",
@@ -75,6 +78,7 @@ ECHO_ROUTES: Final[tuple[Route, ...]] = (("caller", "target"), ("target", "calle
 TWO_ENDS_ROUTES: Final[tuple[Route, ...]] = (*ECHO_ROUTES, ("callee", "target"), ("target", "callee"))
 """The ways of *two ends*: both peers are ours, the target between them."""
 
+# Named, not imported: a browser's driver, Janus' client and HTTP are loaded by the calls that need them alone.
 _BUILT_IN: Final[Mapping[str, str]] = {
     "loopback": "rtcprobe.call.targets.loopback:make_target",
     "sfu": "rtcprobe.call.targets.sfu:make_target",
@@ -144,7 +148,7 @@ class CallSetup:
         *,
         phase: float,
         may_speak: asyncio.Event,
-        seed: np.random.SeedSequence | None = None,
+        seed: np.random.SeedSequence | Seed | None = None,
     ) -> Mouth | None:
         """Return a party's mouth, None where it only listens; ``phase`` is how far into a packet it begins, 0 to 1.
 
@@ -153,10 +157,13 @@ class CallSetup:
         speech = self.speech[party]
         if speech is None:
             return None
+        # Microphones are not in step with each other, nor with any loudspeaker:
+        # where in a packet a call begins is chance.
         phase_s = phase * speech.ptime_s
         if isinstance(speech, LiveSpeech):
             assert seed is not None
-            return LiveMouth(speech=speech, phase_s=phase_s, network=network, may_speak=may_speak, seed=seed)
+            drawn = seed.mixed() if isinstance(seed, Seed) else seed
+            return LiveMouth(speech=speech, phase_s=phase_s, network=network, may_speak=may_speak, seed=drawn)
         return Mouth(speech=speech, phase_s=phase_s, network=network, may_speak=may_speak)
 
     def expected(self, party: str) -> Sequence[bytes | None]:
@@ -168,6 +175,7 @@ class CallSetup:
         """Return a connection of ``side`` at ``host`` with these m-sections."""
         more.setdefault("transport_cc", self.numbered)
         peer = Peer(host, side, wanted, dtls_timeout_s=self.dtls_timeout_s, protection=self.protection, **more)
+        # A watcher is made with its section, the connection after it: only now is there somebody to ask.
         for picture in peer.pictures:
             if isinstance(picture.watcher, Watching):
                 picture.watcher.round_trip_s = lambda: peer.round_trip_s
@@ -373,12 +381,15 @@ def find_target(plan: TargetPlan) -> Target:
         module, _, name = _BUILT_IN[scheme].partition(":")
         factory = getattr(import_module(module), name)
         return cast("Target", factory(plan))
+    # Ours first: no package can take the place of a scheme that comes with rtcprobe.
     brought = next((each for each in entry_points(group=GROUP) if each.name == scheme), None)
     if brought is None:
         cure = f"{did_you_mean(scheme, target_schemes(), most=2)}"
         raise BadInputError(f"target {plan.shown!r} is of no known kind", cure)
     try:
         factory = brought.load()
+    # A package of somebody else's may fail in any way while it is imported:
+    # that is told as the target's fault, by name.
     except Exception as error:
         raise BadInputError(
             f"target {plan.shown!r} cannot be loaded from {brought.value}", f"{type(error).__name__}: {error}"

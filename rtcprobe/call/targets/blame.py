@@ -40,12 +40,15 @@ def latecomer(peers: Sequence[Peer], joiners: Sequence[Peer], waited_for: Collec
         )
     ]
     unconnected = [peer for peer in peers if not peer.connected.is_set()]
+    # The first of each, in the order in which they call: who is called cannot connect before who calls it.
     return (unconnected or waiting or joiners)[0]
 
 
 def stop_of(peer: Peer, clients: Iterable[HttpClient], optional: Iterable[str]) -> Stop:
     """Return where ``peer`` stopped (rule 2)."""
     reached = peer.timeline.reached()
+    # Only until then is a step of a new connection what a join stands at:
+    # later ones (a second session) are asked beside it.
     if "signaling_connected" not in peer.timeline.marks:
         asked = [each for each in _last_exchanges(peer, clients) if each.phase in CONNECTION]
         if asked and CONNECTION[asked[-1].phase] in peer.timeline.order:
@@ -124,5 +127,6 @@ def _last_exchanges(peer: Peer, clients: Iterable[HttpClient]) -> list[Exchange]
 def _is_over(exchange: Exchange) -> bool:
     if exchange.phase == "message":
         return True  # a WebSocket that is open: what was said over it is no exchange of its own
+    # ``CONNECT`` is ours for opening ahead (``HttpClient.open``): it is over with its handshake, and has no answer.
     last = ("tls" if exchange.url.startswith(("https", "wss")) else "tcp") if exchange.method == "CONNECT" else None
     return (last or "response_body") in exchange.marks

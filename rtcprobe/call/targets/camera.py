@@ -30,8 +30,6 @@ from rtcprobe.ways import Way as WayName
 __all__ = ["CameraCall", "CameraTarget"]
 
 _HERE: Final = "127.0.0.1"
-_LAST_S: Final = 0.5
-"""What was told last comes back within a round trip."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +74,7 @@ class CameraCall(OutsideEnds):
         """When Chromium was connected (``time.time()``)."""
         self.wall_offset_s = wall_offset_s()
         """What its clock reads less our loop's."""
+        # The scene is the page's own: of a seed this call takes what its two lines draw, and nothing else.
         up, down = seed.spawn(2)
         host = self.host = self.add_host("caller", "caller", up, down)
         watch = PictureWanted(
@@ -137,6 +136,7 @@ class CameraCall(OutsideEnds):
 
     async def leave(self) -> None:
         """Take what Chromium says of its sending."""
+        # A page that failed to connect has nothing to tell, and asking a browser that has died takes its patience.
         if self.failed is None:
             self.told = await self.page.told()
             self.connected_s = await self.page.connected_s()

@@ -1,12 +1,18 @@
 """How a call runs, whoever is called: joined within its time, talked through to the last packet, hung up in any case.
 
+Theory of operation:
+    ``join`` and ``talk`` are one course with two middles. *Prepare*: what is no part of a join (names looked up,
+    browsers started); the network's clock starts behind it. *Get there*: ``connect`` and what is awaited, side by side,
+    until both are done, a path gives up, the server ends it, or the time is over. *Stay*: a join lingers until it can
+    be heard; a talk lets the mouths speak, and waits for the last packet. *Hang up*: from wherever it had come to.
+    Until a call got there it can fail; from then on it can only be cut.
+
 Rules:
     1. Whatever fails is one sentence in ``failed`` that says how far which side had come, our own faults too.
     2. After a call has come about, what ends it early is a sentence in ``cut``; what was measured until then stands.
     3. The end is bounded: leaving, every peer and every client have ``endings.HANG_UP_TIMEOUT_S`` each, and what takes
-       longer is told. What is on its
-       way up the line by then still leaves: without the goodbye (RTCP BYE, the alert of DTLS) the far side would keep
-       the session until its ICE consent runs out, half a minute later (RFC 7675 §5.1).
+       longer is told. What is on its way up the line by then still leaves: without the goodbye (RTCP BYE, the alert of
+       DTLS) the far side would keep the session until its ICE consent runs out, half a minute later (RFC 7675 §5.1).
 """
 
 from __future__ import annotations
@@ -87,6 +93,8 @@ class Course(Hooks):
         limit_s = self.setup.join_timeout_s
         begun_s = work_s()
         try:
+            # A limit of its own: a browser that starts, or a name that is looked
+            # up, must not use up the time for the join.
             async with asyncio.timeout(self.preparing_s):
                 await self.prepare()
             self.network.start()  # what it took to build the peers is not part of the call
@@ -94,6 +102,7 @@ class Course(Hooks):
                 peer.timeline.begin(self.network.now_s())
             begun_s = work_s()  # again: what was prepared is no work of the join
             await self.get_there(reached, limit_s)
+            # Only of a join that came about: what a failed one spent waiting says nothing of what a join takes.
             self.cpu_s = work_s() - begun_s
         except TimeoutError:
             self.failed = self.too_late(self._latecomer(reached), limit_s)
@@ -126,9 +135,12 @@ class Course(Hooks):
         # What was agreed on is asked for before anything is closed.
         self.paths = {peer: peer.path() for peer in self.peers}
         begun_s = self.network.now_s()
+        # In this order: the server is told first (it may answer with what it measured), then media paths close, then
+        # the connections that both went over; what is left on the lines is let out last.
         told = [await bounded("leaving", self.leave(), lambda: self.open_since(begun_s))]
         told += await self.close_peers()
         told += await asyncio.gather(*(bounded("closing a connection", each.aclose()) for each in self.clients))
+        # Each sentence once: a server that does not answer says the same of every connection.
         self.warnings += dict.fromkeys([*filter(None, told), *self.complaints()])
         await self.close_network()
 

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from rtcprobe.call.camera import first_pictures
 from rtcprobe.call.member import Member
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.script import absent, silent
@@ -25,8 +24,10 @@ from rtcprobe.call.targets.base import CallSetup, Route, Trouble, Way
 from rtcprobe.call.targets.blame import by_timers
 from rtcprobe.call.targets.course import Course
 from rtcprobe.call.targets.endings import HANG_UP_TIMEOUT_S, OVERTIME_S, all_of, bounded
+from rtcprobe.call.watching import first_pictures
 from rtcprobe.errors import MeasurementError
 from rtcprobe.link import Link, Path
+from rtcprobe.link.streams import Seed
 from rtcprobe.messages import Due
 from rtcprobe.runtime.direction import Direction
 from rtcprobe.runtime.egress import Egress
@@ -64,16 +65,20 @@ def world(
 ) -> World:
     """Return the network of the parties of ``setup`` and of ``others``, joined by ``routes``."""
     network = Network(asyncio.get_running_loop(), sockets=sockets)
+    # Two children, lines and parties: a scenario's links draw the same whoever
+    # speaks, and mouths the same whatever the links.
     network_seed, phase_seed = seed.spawn(2)
     hosts = {
         name: network.add_host(name, "127.0.0.1" if sockets else f"10.0.{place >> 8}.{place & 255}")
         for place, name in enumerate((*setup.speech, *others), 1)
     }
-    for (source, destination), route_seed in zip(routes, network_seed.spawn(len(routes)), strict=True):
+    for (source, destination), route_seed in zip(routes, Seed.of(network_seed).spawn(len(routes)), strict=True):
         specs = setup.routes[source, destination]
         links = [Link(spec, child) for spec, child in zip(specs, route_seed.spawn(len(specs)), strict=True)]
         direction = network.connect(hosts[source], hosts[destination], Path(links))
         plan = setup.messages.get(source)
+        # Messages of a priority share the party's uplink with its media: the first link is where its packets would
+        # queue, so the scheduler stands in front of that one (``runtime.egress``).
         if plan is not None and plan.priority is not None and links:
             direction.egress = Egress(links[0], network, plan.priority)
     return World(network=network, hosts=hosts, members=_members(setup, network, hosts, phase_seed))
@@ -130,6 +135,7 @@ class EmulatedCall(Course):
             MeasurementError: nobody is heard by anybody.
             TimeoutError: of two, it took longer.
         """
+        # Of two there is nobody to go on with: what goes wrong with one side fails the call, in its own words.
         if len(self.parties) == 2:
             await super().get_there(reached, limit_s)
             return
@@ -144,6 +150,7 @@ class EmulatedCall(Course):
                     self.trouble(peer, self.too_late(peer, limit_s))
         finally:
             connecting.cancel()
+            # Cancelled is not ended: its signalling has connections of its own to close before ours are hung up.
             await asyncio.wait({connecting}, timeout=HANG_UP_TIMEOUT_S)
         if not self.sound_ways():
             raise MeasurementError(next((each.why for each in self.troubles.values()), "nobody is heard by anybody"))
@@ -184,6 +191,7 @@ class EmulatedCall(Course):
 
     async def until_the_last_packet(self, *, patient: bool) -> None:
         """Wait for what is under way; ``patient``: and for what may be asked for again."""
+        # Fates are sealed when packets leave, so the network knows when the last of what is under way will come.
         await asyncio.sleep(max(0.0, self.network.last_arrival_s - self.network.now_s()) + LAST_PACKET_S)
         if patient:
             await asyncio.sleep(RETRANSMISSION_S)
@@ -218,6 +226,8 @@ class EmulatedCall(Course):
                 over = [ends.pop(task) for task in list(ends) if task in done]
                 for peer in over:
                     self.trouble(peer, self.gave_up(peer))
+                # Waited for anew, without what cannot come any more: else one broken
+                # path would hold all others until the timeout.
                 if over and arrived in waiting:
                     arrived.cancel()
                     gone = {event for peer in self.troubles for event in self.lost_with(peer)}
@@ -234,9 +244,12 @@ def _members(
 ) -> dict[str, Member]:
     """Return the parties, each with what chance gives it."""
     chance, count = np.random.Generator(np.random.PCG64(seed)), len(setup.speech)
+    # All mouths, then all cameras: a call without cameras draws the same mouths as one with them.
     mouths, cameras = chance.random(count).tolist(), chance.random(count).tolist()
     out: dict[str, Member] = {}
-    children, chances = seed.spawn(count), seed.spawn(count)
+    # Talkers first, then messages: so who writes moves nothing of who speaks.
+    spawned = Seed.of(seed).spawn(2 * count)
+    children, chances = spawned[:count], spawned[count:]
     for name, phase, camera, child, writing in zip(setup.speech, mouths, cameras, children, chances, strict=True):
         may = asyncio.Event()
         out[name] = Member(
@@ -252,6 +265,6 @@ def _members(
     return out
 
 
-def _by_rate(setup: CallSetup, name: str, seed: np.random.SeedSequence) -> Sequence[Due]:
+def _by_rate(setup: CallSetup, name: str, seed: Seed) -> Sequence[Due]:
     plan = setup.messages.get(name)
-    return () if plan is None else plan.by_rate(setup.lasts_s, np.random.Generator(np.random.PCG64(seed)))
+    return () if plan is None else plan.by_rate(setup.lasts_s, np.random.Generator(np.random.PCG64(seed.mixed())))

@@ -13,6 +13,8 @@ from rtcprobe.units import format_duration
 
 __all__ = ["HANG_UP_TIMEOUT_S", "OVERTIME_S", "all_of", "all_told", "arriving", "bounded", "said_all"]
 
+# Of one step of hanging up. A goodbye over a line of a second's round trip, its first packet lost, fits (RFC 6298: the
+# first timer is 1 s); what takes longer is a server that does not answer, and is told as that.
 HANG_UP_TIMEOUT_S = 5.0
 OVERTIME_S = 5.0
 """How much longer than they have words mouths may take: the first frame waits for ICE, DTLS and SRTP to settle."""
@@ -20,6 +22,7 @@ OVERTIME_S = 5.0
 
 async def all_of(events: Iterable[asyncio.Event]) -> None:
     """Wait until all of ``events`` have come."""
+    # In turn, which takes as long as the last of them: events stay set.
     for event in events:
         await event.wait()
 
@@ -43,6 +46,7 @@ async def arriving(
     ends = {asyncio.ensure_future(peer.ended.wait()): peer for peer in watched}
     try:
         pending: set[asyncio.Future[Any]] = {tried, arrived, ended, *ends}
+        # Both, in whatever order: signalling may still have an answer to read when the first packet is there.
         while pending & {tried, arrived}:
             done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
             if tried in done:
@@ -55,6 +59,8 @@ async def arriving(
     finally:
         for task in (tried, arrived, *ends):
             task.cancel()
+        # Its own ``finally`` blocks run now (candidates that are gathered,
+        # sockets): not beside the hanging up that follows.
         await asyncio.wait({tried}, timeout=HANG_UP_TIMEOUT_S)
         if tried.done() and not tried.cancelled():
             tried.exception()  # known by now, or of no interest any more
@@ -68,6 +74,8 @@ async def bounded(step: str, ending: Awaitable[object], open_now: Callable[[], S
     """
     task = asyncio.ensure_future(ending)
     try:
+        # ``wait`` and not ``wait_for``: the latter waits for a cancelled task to
+        # end, and some do not let themselves be cancelled.
         done, _ = await asyncio.wait({task}, timeout=HANG_UP_TIMEOUT_S)
         late = [] if done else [*open_now()] or [f"not done within {format_duration(HANG_UP_TIMEOUT_S)}"]
     finally:

@@ -83,6 +83,7 @@ class Hooks:
 
     def came_on(self, way: Way, *, forwarded: bool) -> Came:
         """Return what came on a way so far; ``forwarded``: through a server that is not ours."""
+        # One peer that talks to itself is an echo's: what it hears went there and back.
         found = way.listener.came(forwarded=forwarded, there_and_back=way.talker is way.listener)
         return replace(found, mixed=way.mixed) if way.mixed else found
 

@@ -46,9 +46,11 @@ SCHEMES: Final[Mapping[str, str]] = {
     "janus+ws": "ws",
 }
 OPTIONS: Final = ("secret", "token", "pin", "ca", "listeners", "prebuffer", "textroom")
+# Each has a session, a handle and a media path of its own, joined one after the other: more are parties of a room.
 MOST_LISTENERS: Final = 8
 MOST_PREBUFFER: Final = 50
 """MAX_PREBUFFERING of ``plugins/janus_audiobridge.c``."""
+# ``base_path`` of Janus' HTTP transport (``janus.transport.http.jcfg``); its WebSocket transport is asked at the root.
 HTTP_BASE: Final = "/janus"
 _OF_ROOMS: Final = ("videoroom", "audiobridge")
 
@@ -179,7 +181,9 @@ def _address(plan: TargetPlan) -> tuple[str, str, int | str | None]:
         if plugin not in _OF_ROOMS or not last:
             cure = "end it with /echotest, /videoroom/ROOM or /audiobridge/ROOM"
             raise BadInputError(f"{place} names no plugin we can call", cure)
+        # Janus numbers rooms unless it is run with ``string_ids``: then they are names, which a URL may have to escape.
         room = int(last) if last.isascii() and last.isdigit() else unquote(last)
+    # What stands before the plugin is where the API is behind a proxy; else Janus' own place.
     path = "/".join(["", *base]) or (HTTP_BASE if url.scheme.startswith("http") else "/")
     return str(url.copy_with(path=path)), plugin, room
 

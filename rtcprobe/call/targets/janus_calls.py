@@ -29,6 +29,8 @@ from rtcprobe.timeline import Side
 
 __all__ = ["EchoTestCall", "ListenersCall"]
 
+# Bounds the wait for ``webrtcup``, a moment after our side is connected. Without it the feed is asked for all the same,
+# and again while the room does not know it.
 FEED_TIMEOUT_S: Final = 2.0
 
 ECHO_ORDER: Final = (*CONNECTION, *SESSION, "ice_gathered", "offer_sent", "answer_received", *MEDIA)
@@ -53,6 +55,7 @@ class EchoTestCall(JanusSteps, OutsideCall):
     async def connect(self) -> None:
         """Have the EchoTest send back what we send."""
         _, handle = await self.attach(self.caller, "janus.plugin.echotest", self.lose)
+        # The plugin echoes what this request says, whatever the offer has.
         wanted = {"audio": True, "video": bool(self.caller.pictures)}
         await self.exchange_descriptions(self.caller, handle, "EchoTest", wanted)
 

@@ -72,15 +72,18 @@ class AudioBridgeCall(TextRoomBeside, JanusSteps, RoomCall):
     def connect_party(self, who: Attendee) -> None:
         """Make the one connection of a party."""
         track = None if who.mouth is None else who.mouth.track()
+        # A party that hears nobody gets no mix; one without a voice only takes it. Either way it is one section.
         media: Media = "sendonly" if not who.hears else "recvonly" if track is None else "sendrecv"
         host = who.host.beside() if who.all_peers else who.host
         peer = self.add_peer(host, who.line, [SoundWanted(track=track, media=media)], _ORDER)
         who.publishing = None if track is None else peer
+        # One connection stands for all whom it hears: the mix has no parts.
         who.hearing = dict.fromkeys(who.hears, peer)
         who.seated()
 
     async def publish(self, who: Attendee, peer: Peer) -> None:
         """Join the bridge and take part in the mix; who is there and goes on stage is muted no more."""
+        # Muted in the bridge, connected all the same: going on stage is one message, not a join.
         waits = goes_on_stage(who.name, self.setup.cues) and not who.may_be_heard
         if who.name not in self._places:
             await self._take_part(who, peer, muted=waits)
@@ -115,6 +118,7 @@ class AudioBridgeCall(TextRoomBeside, JanusSteps, RoomCall):
         known = [each for each in beyond if each is not None]
         if len(known) < len(beyond):
             return {}
+        # Means add up whatever the distributions are; percentiles would not.
         network_s = _mean_s(talker.host.up) + _mean_s(listener.host.down) + sum(known)
         return {"network": network_s}
 
@@ -123,6 +127,8 @@ def _beyond_s(peer: Peer, who: Attendee) -> float | None:
     """Return half of what the fastest STUN round trip took beyond the emulated line."""
     if peer.tap.round_trip_s is None:
         return None
+    # A STUN check passes both lines and whatever lies beyond: less the fastest of
+    # the lines, half of the rest is one way there.
     emulated_s = sum(way.tally.fastest_s() or 0.0 for way in (who.host.up, who.host.down))
     return max(0.0, peer.tap.round_trip_s - emulated_s) / 2
 

@@ -70,6 +70,7 @@ class VideoRoomCall(TextRoomBeside, VideoRoomSteps, RoomCall):
         handle.on_event = announced.take
         feed, said = await self.join_room(first, handle, who.name)
         self._feeds[who.name] = feed
+        # The answer to a join lists who publishes already; later ones come as events of the same handle.
         announced.take(said)
 
     async def depart(self, who: Attendee) -> None:
@@ -108,6 +109,8 @@ class VideoRoomCall(TextRoomBeside, VideoRoomSteps, RoomCall):
             if on_air.done():
                 on_air.result()  # raises where it never came; else the room will say so in a moment
             news = asyncio.ensure_future(announced.news.wait())
+            # The task that waits was made before: news that come between the two
+            # lines are not lost, for nothing runs in between.
             announced.news.clear()
             try:
                 waited_for: list[asyncio.Future[Any]] = [news] if on_air.done() else [news, on_air]

@@ -30,9 +30,11 @@ from rtcprobe.secrets import Secret
 
 __all__ = ["CONNECTION", "MEDIA", "SESSION", "VIDEOROOM", "JanusApi", "JanusSteps", "VideoRoomSteps"]
 
+# Only a label of the report: a server that is slow to tell its name must not make a call longer.
 NAME_TIMEOUT_S: Final = 0.5
 FEED_LIMIT_S: Final = 10.0
 """As long as any exchange may take (``http.Limits``)."""
+# By so much may ``feed_ready`` be late. A room knows a feed within some milliseconds of the talker's path being up.
 FEED_AGAIN_S: Final = 0.1
 
 VIDEOROOM: Final = "janus.plugin.videoroom"
@@ -74,6 +76,7 @@ class JanusSteps(OutsideEnds):
     async def attach(self, peer: Peer, plugin: str, on_gone: Callable[[str], None]) -> tuple[JanusSession, JanusHandle]:
         """Return a session of ``peer``'s own with a handle of ``plugin``; marks every step."""
         api = self.api
+        # A client of its own for each session, as each is another user's: connections are not shared between them.
         client = self.new_client(peer, ca_file=api.ca_file)
         session = JanusSession(client, api.url, api_secret=api.secret, token=api.token)
         session.on_gone = on_gone
@@ -87,6 +90,7 @@ class JanusSteps(OutsideEnds):
 
     def let_candidates_in(self, handle: JanusHandle, peer: Peer, described: Sdp) -> bool:
         """Hand ``peer`` the candidates that come later, if the description holds none (fact 2); return whether."""
+        # Without ``full_trickle``, Janus' default, all candidates are in the description, and no more are waited for.
         trickles = "a=candidate:" not in described.text
         if trickles:
             handle.deliver_candidates(lambda attribute: self.add_candidate(peer, attribute))
@@ -155,6 +159,7 @@ class VideoRoomSteps(JanusSteps):
             except JanusRefusalError as refusal:
                 if refusal.code != NO_SUCH_FEED or asked_s - begun_s > FEED_LIMIT_S:
                     raise
+                # Kept, though it is asked again: a join that runs out of time meanwhile says what the server answered.
                 self.refused(peer, refusal)
                 await asyncio.sleep(FEED_AGAIN_S)
                 continue

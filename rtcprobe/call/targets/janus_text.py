@@ -28,6 +28,7 @@ from aiortc import RTCPeerConnection, RTCRtpTransceiver
 
 from rtcprobe.call.channel import Channel, ChannelEnd, ChannelWanted, drained, opened
 from rtcprobe.call.ends.connecting import Connecting
+from rtcprobe.call.faults import quoted
 from rtcprobe.call.janus import JanusHandle, JanusSession
 from rtcprobe.call.peer import UNDER_WAY_S, Peer
 from rtcprobe.call.targets.base import CallSetup
@@ -67,6 +68,7 @@ class TextRoomBeside(JanusSteps, RoomCourse):
         for place, (name, child) in enumerate(zip(setup.speech, children, strict=True)):
             plan, heard = setup.messages.get(name), setup.hears.get(name, setup.speech)
             reads = tuple(each for each in setup.messages if each in heard and each != name)
+            # Who neither writes nor reads has no handle of the TextRoom: it would be a media path for nothing.
             if plan is None and not reads:
                 continue
             by_rate = () if plan is None else plan.by_rate(setup.lasts_s, np.random.Generator(np.random.PCG64(child)))
@@ -81,6 +83,7 @@ class TextRoomBeside(JanusSteps, RoomCourse):
         if who.name in self._wanted and who.name not in self._texts:
             channel = _TextChannel(who.name, self._wanted[who.name], self.network, room=self.textroom)
             self._texts[who.name] = _TextEnd(who.host.beside(), who.name, channel, self.setup)
+            # One that comes later: the others were let write when the talk began.
             if self._talk_s is not None:
                 channel.let_send(self._talk_s)
             self.meanwhile(self._meet_textroom(who, session))
@@ -180,6 +183,7 @@ class _Unasked(Transceiver):
 
     def open(self, connection: RTCPeerConnection) -> None:
         """Have the transport of the data channels."""
+        # ``Connecting`` asks its first section's sender for the transport, and for nothing else.
         found = SimpleNamespace(transport=sctp_transport(connection).transport)
         self.sender = found  # type: ignore[assignment]  # nothing is asked of it but that
 
@@ -203,6 +207,7 @@ class _TextChannel(Channel):
         self.tap = SctpTap(sctp_transport(connection), self._network.now_s)
         self._channel = opened(connection, LABEL, self.wanted.plan or MessagePlan())
         self._channel.on("open", lambda: self._say(textroom="join", username=self.side, display=self.side))
+        # Answers come over the channel that was opened here; one that Janus opens itself is listened to as well.
         self._channel.on("message", self._told)
         connection.on("datachannel", lambda other: other.on("message", self._told))
         if self.wanted.plan is None:
@@ -213,6 +218,8 @@ class _TextChannel(Channel):
     def received(self, writer: str, *, via: Any = ()) -> CameMessages:
         """Return what came so far of what ``writer`` sent: its pieces are known by the numbers of its messages."""
         del via
+        # Each who writes has a range of numbers (``OF_ONE``), so one of its
+        # messages tells which pieces of SCTP are its own.
         first = next((each.number for each in self.came.get(writer, ()) if each.number is not None), 0)
         ours = range(first - first % OF_ONE, first - first % OF_ONE + OF_ONE)
         return CameMessages(
@@ -234,6 +241,7 @@ class _TextChannel(Channel):
     def _wrapped(self, text: str) -> str:
         self._transactions += 1
         said = {"text": text, "textroom": "message", "transaction": str(self._transactions), "room": self._room}
+        # Without acknowledgements: Janus would send one back for every message, over the line that is measured.
         return json.dumps({**said, "ack": False})
 
     def _say(self, **what: object) -> None:
@@ -245,7 +253,7 @@ class _TextChannel(Channel):
         """Take what the room says: that it let us in, or did not; a message."""
         try:
             said = json.loads(data) if isinstance(data, (str, bytes)) else None
-        except ValueError:
+        except (ValueError, RecursionError):  # whatever is raised here ends all of the transport
             said = None
         what = said.get("textroom") if isinstance(said, dict) else None
         if said is None or what is None:
@@ -254,7 +262,7 @@ class _TextChannel(Channel):
         if what == "success" and not self._is_open.is_set():
             self._opened()
         elif what == "error" and not self._is_open.is_set():
-            self.refused = f"{self.side}: TextRoom {self._room} of Janus refused: {said.get('error')}"
+            self.refused = f"{self.side}: TextRoom {self._room} of Janus refused, {quoted(str(said.get('error')))}"
         elif what == "message" and said.get("from") in self.wanted.reads:
             self._take(str(said["from"]), said.get("text"))
 

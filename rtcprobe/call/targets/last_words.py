@@ -14,6 +14,8 @@ __all__ = ["gone", "last_packets"]
 
 SILENCE_S = 0.5
 """How long nothing may have come for the end of the call to be the end."""
+# Mixers and voice agents send silence without a pause; by then what was said last has come, or never will: it is more
+# than any jitter buffer holds.
 LONGEST_END_S = 3.0
 GONE_S = 3.0
 """A listener that heard nothing for so long before the mouths fell silent had lost the target."""
@@ -25,6 +27,8 @@ def gone(ways: Sequence[Way], network: OutsideNetwork, begun_s: float) -> str | 
     found = None
     for way in ways:
         last_s = way.listener.arrivals[-1][0] if way.listener.arrivals else begun_s
+        # Silence is no loss where the talker sent nothing either (DTX), or
+        # where a line is asked to stand still (``pauses``).
         if now_s - last_s > GONE_S and not _paused(way.talker, last_s) and not network.pauses:
             found = f"nothing came to {named(way.listener.side)} any more {last_s - begun_s:.1f} s into the call"
     return found
@@ -38,6 +42,7 @@ async def last_packets(ways: Sequence[Way], network: OutsideNetwork, silent_s: f
         quiet_s = now_s - max([silent_s, network.last_arrival_s, *came_s])
         if quiet_s >= SILENCE_S or now_s - silent_s >= LONGEST_END_S:
             return
+        # A millisecond more, so that the next look does not come a hair too early, and look once again.
         await asyncio.sleep(min(SILENCE_S - quiet_s, SILENCE_S) + 0.001)
 
 

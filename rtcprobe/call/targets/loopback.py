@@ -1,7 +1,7 @@
 """Target ``loopback``: every party is ours, each joined to each other by the emulated network (a full mesh).
 
 Facts:
-    In a mesh each party has a connection to every other (RFC 7478 §2.3.4 has no server between): its mouth is heard
+    In a mesh each party has a connection to every other (RFC 7478 §2.3 has no server between): its mouth is heard
     over all of them, each packet sent once a connection.
 
 Rules:
@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import combinations, permutations
 
 import numpy as np
 
-from rtcprobe.call.camera import first_pictures
 from rtcprobe.call.channel import Channel, ChannelEnd, drained
 from rtcprobe.call.live import introduce
 from rtcprobe.call.member import Member
@@ -31,6 +31,7 @@ from rtcprobe.call.targets.access import Leg
 from rtcprobe.call.targets.base import CallSetup, Route, Way
 from rtcprobe.call.targets.emulated import EmulatedCall, world
 from rtcprobe.call.targets.endings import said_all
+from rtcprobe.call.watching import first_pictures
 from rtcprobe.errors import BadInputError
 from rtcprobe.messages import CameMessages, SaidMessages
 from rtcprobe.result import Clock
@@ -105,14 +106,18 @@ class LoopbackCall(EmulatedCall):
         super().__init__(setup, world(setup, seed, (SERVER,), routes, sockets=sockets))
         hosts = self.world.hosts
         self._pairs = [self._in_order(*pair) for pair in combinations(self._members.values(), 2)]
+        # Who neither hears nor is heard by another has no connection to it: a mesh is of ways, not of parties.
         self._pairs = [(one, other) for one, other in self._pairs if one.hears(other) or other.hears(one)]
         self._peers: dict[Route, Peer] = {}
+        # Who calls is made first: what the stack draws by chance for a connection is drawn in this order, whatever
+        # comes of it.
         for one, other in self._pairs:
             self._peers[one.name, other.name] = one.meet(other, CALLER_ORDER)
             self._peers[other.name, one.name] = other.meet(one, CALLEE_ORDER)
         mouths = {name: each.mouth for name, each in self._members.items()}
         introduce(mouths, {pair: peer.sound for pair, peer in self._peers.items()})
         self.signaling = EmulatedSignaling(self.network, server=hosts[SERVER], connection=setup.connection)
+        # Who calls anybody reaches the server itself; who is only called has a connection open (``signaling``).
         callers = {one for one, _ in self._pairs}
         for member in self._members.values():
             self.signaling.admit(member.host, calls=member in callers)
@@ -127,9 +132,12 @@ class LoopbackCall(EmulatedCall):
         """Who is called first."""
         return self.peers[1]
 
-    @property
+    @cached_property
     def ways(self) -> list[Way]:
-        """Who hears whom, by talker in the order written, then by listener."""
+        """Who hears whom, by talker in the order written, then by listener.
+
+        Asked a dozen times in a join, and made once: who has a mouth and who hears whom stands from the beginning.
+        """
         return [
             Way(
                 WayName.of(talker, listener),
@@ -162,6 +170,8 @@ class LoopbackCall(EmulatedCall):
         for way in self.ways:
             if way.listener in self.there:
                 listening.setdefault(way.listener.side, []).append(way.listener)
+        # The connection that was last tells how a party's join was, unless it
+        # broke: a join is not told by what never came.
         came = {name: [peer for peer in each if peer not in self.troubles] for name, each in listening.items()}
         return [max(came[name] or each, key=_heard_s) for name, each in listening.items()]
 
@@ -210,6 +220,8 @@ class LoopbackCall(EmulatedCall):
         way_s = min(self.world.fastest_s(*route) or 0.0 for route in ((one, other), (other, one)))
         caller, callee = (self._peers[route].timeline.marks for route in ((one, other), (other, one)))
         ready_s = max(marks.get("ice_connected", never_s) for marks in (caller, callee))
+        # A check that leaves while the answer is under way is in time if it
+        # arrives after it: hence less the fastest way.
         return {"stun": caller.get("answer_received", never_s) - way_s, "dtls": ready_s - way_s}
 
     async def connect(self) -> None:
@@ -231,6 +243,7 @@ class LoopbackCall(EmulatedCall):
             self.cut = await said_all({way.talker: None for way in self.ways}, self.peers, self.network)
         if self.setup.messages and self.cut is None:
             await drained(self._channels())
+        # Pictures are always asked for again, sound where that was agreed on.
         asked = (peer.pictures or (peer.negotiated is not None and peer.negotiated.nack) for peer in self.peers)
         await self.until_the_last_packet(patient=any(asked))
 

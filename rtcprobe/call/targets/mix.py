@@ -34,6 +34,7 @@ _USUAL_PREBUFFER = 6
 """DEFAULT_PREBUFFERING of janus-gateway, ``plugins/janus_audiobridge.c``."""
 _MOST_PREBUFFER = 50
 """MAX_PREBUFFERING there."""
+# The mixer's thread of ``plugins/janus_audiobridge.c`` mixes each 20 ms, and packs a mix into one packet.
 _USUAL_TICK_S = 0.020
 
 
@@ -63,6 +64,8 @@ class MixTarget(SfuTarget):
                 "one mixes: leave one, or write target: sfu",
             )
         for party, stream in scenario.sending("audio").items():
+            # A tick takes one packet of each talker: a shorter one would pile up in
+            # the prebuffer, a longer one would leave gaps.
             if abs(stream.codec.ptime_s - self.tick_s) > 1e-9:
                 ptime, tick = format_duration(stream.codec.ptime_s), format_duration(self.tick_s)
                 raise BadInputError(
@@ -106,6 +109,7 @@ def _tick(written: Any) -> float:
         tick_s = parse_duration(written)
     except BadInputError as error:
         raise error.within("target.tick") from error
+    # Opus' frame lengths (RFC 6716 §2.1.4) from 10 ms on, which is what browsers say of themselves (``minptime=10``).
     if not any(abs(tick_s - each) < 1e-9 for each in (0.010, 0.020, 0.040, 0.060)):
         raise BadInputError(f"target.tick {format_duration(tick_s)} is impossible", "use 10ms, 20ms, 40ms or 60ms")
     return tick_s

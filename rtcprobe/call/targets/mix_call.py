@@ -26,6 +26,7 @@ from rtcprobe.ways import Way as WayName
 
 __all__ = ["MixCall"]
 
+# Direction is seen from who writes it (RFC 3264 §6.1): the server's end mirrors the party's.
 _ANSWERED: Final[Mapping[Media, Media]] = {"recvonly": "sendonly", "sendonly": "recvonly", "sendrecv": "sendrecv"}
 
 
@@ -77,6 +78,8 @@ class _MixPassed(Passed):
             if talker not in seat.listens_to or "dtls_connected" not in marks:
                 continue
             opened_s = seat.peer.timeline.begun_s + marks["dtls_connected"]
+            # What was under way when the listener's section opened reached it: who
+            # heard the first word is asked for all of them.
             from_s = -math.inf if opened_s <= begun_s + self._up_s(talker, listener) else opened_s
             until_s = min(seat.left_s - UNDER_WAY_S, self.room.over_s)
             if from_s < until_s:
@@ -103,6 +106,7 @@ class MixCall(SfuCall):
     ) -> None:
         self._prebuffer, self._encoding = prebuffer, encoding
         super().__init__(setup, seed, plan, sockets=sockets)
+        # A child beyond those of the world: the grid of the ticks moves nothing that was drawn before.
         grid = np.random.Generator(np.random.PCG64(seed.spawn(1)[0]))
         self._mixing.phase_s = float(grid.random()) * encoding.ptime_s
 

@@ -28,7 +28,6 @@ from typing import Any
 
 import numpy as np
 
-from rtcprobe.call.camera import first_pictures
 from rtcprobe.call.live import LiveTrack
 from rtcprobe.call.peer import Media, Peer
 from rtcprobe.call.targets import access
@@ -37,6 +36,7 @@ from rtcprobe.call.targets.endings import said_all
 from rtcprobe.call.targets.last_words import gone, last_packets
 from rtcprobe.call.targets.outside_ends import OutsideEnds
 from rtcprobe.call.transceiver import PictureWanted, SoundWanted
+from rtcprobe.call.watching import first_pictures
 from rtcprobe.runtime.edge import Edge
 from rtcprobe.runtime.streams import Line
 from rtcprobe.timeline import OUTSIDE_ORDER, Side
@@ -117,6 +117,7 @@ class OutsideCall(OutsideEnds):
             zip(self.sides, phases, cameras, route_seeds.spawn(len(self.sides)), strict=True)
         ):
             up_seed, down_seed, mouth_seed = own_seed.spawn(3)
+            # Of several callees the first keeps the role's name; the others are told apart by a number.
             host = self.add_host(side if place < 2 else f"{side}{place}", side, up_seed, down_seed)
             line = Line(self.network, host.stream_up, host.stream_down, side)
             wanted: list[SoundWanted | PictureWanted] = [self._sound(side, media, phase, mouth_seed)]
@@ -137,6 +138,7 @@ class OutsideCall(OutsideEnds):
         if media == "recvonly" or shown is None:
             return None if watched is None or media == "sendonly" else replace(watched.watched(), remb=True)
         wanted = shown.wanted(self.network, phase, self.may_speak, media)
+        # Who watches nothing sends no REMB; who does tells it, for a stranger's sender may know nothing better.
         return replace(wanted, watch=None) if media == "sendonly" else replace(wanted, remb=True)
 
     @property

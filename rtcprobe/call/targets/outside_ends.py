@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from rtcprobe.call.description import read_description
 from rtcprobe.call.http import tls_context
 from rtcprobe.call.peer import Peer
-from rtcprobe.call.sdp import read_description
 from rtcprobe.call.targets.base import CallSetup, Route
 from rtcprobe.call.targets.endings import HANG_UP_TIMEOUT_S
 from rtcprobe.call.targets.outside_steps import OutsideSteps
@@ -62,6 +62,7 @@ class OutsideEnds(OutsideSteps):
         One with a picture numbers its packets, and tells which came: what adapts to the line does so by that.
         """
         gathering = Gathering(self.setup.ice, line, tls=lambda: tls_context(self.setup.ice.ca_file))
+        # Transport-wide feedback or REMB, not both: ``by_estimate`` says that a camera adapts by the latter.
         numbered = any(isinstance(each, PictureWanted) for each in wanted) and not self.setup.by_estimate
         peer = self.setup.peer(
             host, line.side, wanted, milestones=milestones, gathering=gathering, transport_cc=numbered, **more
@@ -75,6 +76,7 @@ class OutsideEnds(OutsideSteps):
         """Return what ``joiner`` sent again: ICE checks, handshake flights, signalling; the server's are unknown."""
         begun_s = joiner.timeline.begun_s
         found = [*joiner.waits(joiner.progress_s(), joiner.tap.round_trip_s), *self.lines[joiner].waits()]
+        # On the joiner's own timeline (rule 2); what was resent before its join began held nothing up.
         shifted = (replace(each, from_s=each.from_s - begun_s, at_s=each.at_s - begun_s) for each in found)
         return [each for each in shifted if each.at_s > 0.0]
 

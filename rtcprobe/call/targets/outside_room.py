@@ -74,11 +74,14 @@ class RoomCall(RoomCourse):
             Way(WayName.of(talker.name, who.name), talker.published[0], who.heard[talker.name][0])
             for talker in self.attendees.values()
             for who in self.attendees.values()
+            # By the first connections there were: ways are told in one order from
+            # beginning to end, whoever comes and goes.
             if talker.published and talker.name in who.heard
         ]
 
     def said_on(self, way: Way) -> Said:
         """Return what was said on a way so far, over whatever connections."""
+        # Without a script every way has one connection from beginning to end: nothing has to be put together.
         return super().said_on(way) if not self.setup.cues else said_to(*self._ends(way), self.over_s)
 
     def came_on(self, way: Way, *, forwarded: bool) -> Came:
@@ -124,6 +127,7 @@ class RoomCall(RoomCourse):
         """Make the connections of a party: one for what it publishes, one for each that it hears."""
         if who.mouth is not None:
             wanted = SoundWanted(track=who.mouth.track(), media="sendonly")
+            # A second connection of the same machine: its own socket and tap, the same access line.
             host = who.host.beside() if who.all_peers else who.host
             who.publishing = self.add_peer(host, who.line, [wanted], self.speaker_order)
         for talker in who.hears:

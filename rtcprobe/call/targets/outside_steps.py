@@ -28,6 +28,7 @@ from rtcprobe.runtime.streams import Line, resolve
 __all__ = ["OutsideSteps"]
 
 _T = TypeVar("_T")
+# A sentence names the first; servers with many interfaces have a candidate of the same kind for each.
 _MOST_REASONS = 3
 _NO_PICTURE = "the target takes part without a picture: the sound was measured"
 
@@ -65,6 +66,7 @@ class OutsideSteps(Course):
         finally:
             self.mark_connection(peer, client.exchanges[-1])
         if self.setup.connection == "warm":
+            # The steps of opening took place, before the join: their marks would lie before its beginning.
             peer.timeline.marks.clear()
             self.begin(peer)
         peer.timeline.mark("signaling_connected", self.network.now_s())
@@ -74,6 +76,7 @@ class OutsideSteps(Course):
         if self.setup.connection == "warm":
             await self.reach(peer, client, url)  # the join begins when it is there
             return await peer.offer()
+        # Beside each other, as in a page: neither needs the other, and the slower one alone holds the join up.
         gathering = asyncio.ensure_future(peer.offer())
         try:
             await self.reach(peer, client, url)
@@ -131,6 +134,8 @@ class OutsideSteps(Course):
         found = read_candidate(attribute)
         for name in found.names:
             self.meanwhile(self._look_up(peer, name))
+        # An empty attribute is the end of candidates, which the stack wants as
+        # ""; one that cannot be used is nothing at all.
         for line in found.lines or (() if attribute.strip() else ("",)):
             await peer.add_candidate(line)
 
@@ -155,6 +160,7 @@ class OutsideSteps(Course):
 
     async def _look_up_all(self, peer: Peer, names: Sequence[str], *, more_candidates: bool) -> None:
         await asyncio.gather(*(self._look_up(peer, each) for each in names))
+        # The end was held back (``sdp.usable_answer``) because names were still to come.
         if not more_candidates:
             await peer.add_candidate("")
 

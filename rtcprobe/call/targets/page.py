@@ -85,6 +85,7 @@ class PageTarget:
     @property
     def routes(self) -> Sequence[Route]:
         """The ways packets take."""
+        # By how many pages of strangers there are: none, one, two.
         return (OWN_ROUTES, ECHO_ROUTES, TWO_ENDS_ROUTES)[len(self.plans)]
 
     def call(self, setup: CallSetup, seed: np.random.SeedSequence, clock: Clock) -> PageCall:
@@ -116,6 +117,7 @@ def make_target(plan: TargetPlan) -> PageTarget:
     url = "" if own else plain.web_url(plan.url.partition("+")[2], "target")
     generates = plain.choice(plan, "mouth", {"generator": True, "file": False}, default=True)
     two = plain.choice(plan, "ends", {"echo": False, "two": True}, default=False)
+    # A page may always reach where it was loaded from; every other host is the user's to name.
     hosts = (plain.host_of(url), *_hosts(plan)) if url else ()
     if url:
         plans = (PagePlan(url=url, hosts=hosts, steps=steps, generates=generates),) * (2 if two else 1)

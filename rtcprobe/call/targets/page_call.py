@@ -46,6 +46,7 @@ class PageCall(PageEnds):
             self._served = OwnPage(self._answer)
             port = await self._served.start()
             tab = self.pages[0].tab
+            # By the name that the plan's hosts allow (``page_ends``).
             tab.plan = replace(tab.plan, url=f"http://localhost:{port}/{self._pictures()}")
         await asyncio.gather(*(page.prepare(address) for page in self.pages))
         for page in self.pages:
@@ -73,10 +74,13 @@ class PageCall(PageEnds):
                     if self.lost.done() or any(peer.ended.is_set() for peer in self.peers):
                         self.cut = self._why_cut(begun_s)
                         return
+                    # Ends are told in several ways (a page's event, a track, a path): looked at
+                    # twenty times a second, as nothing is timed by it.
                     await asyncio.sleep(0.05)
         except TimeoutError:
             self.cut = f"a mouth had not said all it has {limit_s:.1f} s into the call"
             return
+        # Before the last second: from here on playout makes up sound, and its counters go on.
         await asyncio.gather(*(page.look() for page in self.pages))
         await asyncio.sleep(_END_S + max(0.0, self.network.last_arrival_s - self.network.now_s()))
 
@@ -85,6 +89,7 @@ class PageCall(PageEnds):
         for page in self.pages:
             await page.finish()
             self.warnings += page.tab.warnings
+            # A call that failed measured nothing that could be doubted.
             doubt = None if self.failed is not None else self._doubt(page)
             if doubt is not None:
                 self.invalid.append(doubt)
@@ -134,6 +139,8 @@ class PageCall(PageEnds):
         if passed is None or passed.wrong is not None:
             return None if passed is None else passed.wrong
         host = self._hosts[page.side]
+        # What the links were asked for at the least, not what they did: a media
+        # path that went past them has no tally at all.
         asked = [Requested.of([link.spec for link in way.path.links]).delay_min_s for way in (host.up, host.down)]
         least_s = sum(each or 0.0 for each in asked)
         if passed.round_trip_s is not None and passed.round_trip_s < least_s - _SLACK_S:

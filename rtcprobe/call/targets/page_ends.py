@@ -55,7 +55,9 @@ class PageEnds(Course):
         network_seed, phase_seed, mouth_seed = seed.spawn(3)
         own = not plans
         far, signals = ("callee", "server") if own else ("target", "target")
+        # Four a page, whether or not its signalling has lines of its own: seeds do not depend on the kind of page.
         seeds = network_seed.spawn(4 * len(names))
+        # Its URL is known when it is served (``page_call.prepare``).
         plans = plans or (PagePlan(url="", hosts=("localhost",), generates=generates),)
         executable = find_chromium(browser)
         self.pages = []
@@ -138,6 +140,7 @@ class PageEnds(Course):
         host = self.network.add_outside_host(
             name, (), up=self._path((name, far), seeds[0]), down=self._path((far, name), seeds[1])
         )
+        # Our own page signals elsewhere than where its media goes; a stranger's server is one machine, by one line.
         if signals != far:
             host.stream_up = Direction(self._path((name, signals), seeds[2]))
             host.stream_down = Direction(self._path((signals, name), seeds[3]))
@@ -149,6 +152,7 @@ class PageEnds(Course):
         return Path([Link(spec, child) for spec, child in pairs if spec != LinkSpec()])
 
     def _own_peer(self, name: str, phase: float, seed: np.random.SeedSequence) -> PagePeer:
+        # The whole path is the page's own lines: ours would count it twice.
         host = self.network.add_outside_host(name, (), up=Path([]), down=Path([]))
         mouth = self.setup.mouth(name, self.network, phase=phase, may_speak=self.may_speak, seed=seed)
         cameras = self.setup.cameras

@@ -15,9 +15,10 @@ from typing import Any, cast
 
 import numpy as np
 
-from rtcprobe.call.camera import Camera, came_video
+from rtcprobe.call.camera import Camera
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.transceiver import PictureWanted, Sound
+from rtcprobe.call.watching import came_video
 from rtcprobe.hearing.looking import look
 from rtcprobe.picture.film import Reel
 from rtcprobe.picture.settings import VideoCodec
@@ -69,10 +70,12 @@ class PeerPictures:
         numbers = np.array(sorted(track.film.places), dtype=np.int64)
         return Filmed(
             numbers=numbers,
+            # On the camera's grid, as captured: when a frame left is told by its departures.
             at_s=track.started_s + numbers.astype(np.float64) * track.frame_s,
             departures=self._peer.tap.departures(*picture.ssrcs),
             fps=settings.fps,
             size=settings.size,
+            # What is shown while nobody speaks is not asked for, as of a page (``ends.browser.filming``).
             since_s=-math.inf if sound is None or sound.started_s is None else sound.started_s,
             until_s=math.inf,
             encodes=False,

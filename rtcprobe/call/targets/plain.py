@@ -106,6 +106,7 @@ def choice(plan: TargetPlan, key: str, known: Mapping[Any, _T], default: _T) -> 
     if key not in plan.options:
         return default
     written = plan.options[key]
+    # YAML may hold what cannot be looked up in a mapping at all.
     if isinstance(written, (list, dict)) or written not in known:
         shown = ", ".join(str(each).lower() if isinstance(each, bool) else str(each) for each in known)
         raise BadInputError(f"target.{key} {written!r} is not known", f"use {shown}")

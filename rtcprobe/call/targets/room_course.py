@@ -75,11 +75,14 @@ class RoomCourse(RoomTroubles):
         if self.setup.cues:  # who began late has not said all it has
             ways, self.over_s = [each for each in ways if self._lasts(each)], silent_s
             await asyncio.sleep(UNDER_WAY_S)
+        # A listener that lost the server while the others heard it is told of;
+        # only where none heard it was the call cut.
         lost = [(way, why) for way in ways if (why := gone([way], self.network, begun_s)) is not None]
         if lost and len(lost) == len(ways):
             self.cut = lost[0][1]
         else:
             self.warnings += [f"of {way.talker.side}, {why}" for way, why in lost]
+        # With cues the script's own end is the end, and ``over_s`` says what is not waited for.
         if not self.setup.cues:
             await last_packets(ways, self.network, silent_s)
 
@@ -89,6 +92,7 @@ class RoomCourse(RoomTroubles):
         """Let a party in, and get those of its connections there that are ``due``."""
         if not who.peers:
             return  # it neither speaks nor listens
+        # Once for all connections of a party: each waits for it, and none that is given up takes it along (``shield``).
         entering = asyncio.ensure_future(self._enter(who))
 
         async def publish(peer: Peer) -> None:
@@ -106,6 +110,7 @@ class RoomCourse(RoomTroubles):
             if peer in due and peer not in works:
                 works[peer] = listen(talker, peer)
         try:
+            # A party may be in the room before anybody it hears is: then its signalling is all there is to wait for.
             if not works:
                 await self._entered(who, entering, limit_s)
             await asyncio.gather(*(self._bring(peer, work, reached, limit_s) for peer, work in works.items()))
@@ -180,6 +185,7 @@ class RoomCourse(RoomTroubles):
                 await arriving(work, [awaited], [peer], self.over_of(peer), lost=lost, broken=self.gave_up)
         except TimeoutError:
             why = self.too_late(peer, limit_s)
+            # Timed out, but so has its talker: the fault is told there, not here (``blame_talkers``).
             if not self.has_talker(peer):
                 self.in_vain.add(peer)
         except RtcprobeError as error:
@@ -210,6 +216,8 @@ class RoomCourse(RoomTroubles):
                     )
                 for end in [each for each in ends if each in done]:
                     peer, why = ends.pop(end), end.result()
+                    # A future of the server's words holds a sentence, an event's holds
+                    # True: so the two ends are told apart.
                     what = why if isinstance(why, str) else f"{named(peer.side)}'s media path broke"
                     self.trouble(peer, f"{what} {after_s:.1f} s into the call")
                 if not self.heard_ways():

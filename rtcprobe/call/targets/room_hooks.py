@@ -51,6 +51,7 @@ class Attendee:
     def peers(self) -> list[Peer]:
         """The connections it has; the first stands for its signalling."""
         both = ([] if self.publishing is None else [self.publishing], self.hearing.values())
+        # A mixer's party has one connection for both: each is named once.
         return list(dict.fromkeys(peer for each in both for peer in each))
 
     @property
@@ -141,6 +142,7 @@ class RoomHooks(OutsideEnds):
 
         One to a mixer can be made whoever talks.
         """
+        # At a mixer the connection of one who waits is made at once, muted: it is the one that it hears over.
         waits = goes_on_stage(who.name, self.setup.cues) and self.apart
         out = [] if who.publishing is None or waits else [who.publishing]
         out += [peer for talker, peer in who.hearing.items() if not self.apart or self.is_talking(talker)]
@@ -180,6 +182,7 @@ class RoomHooks(OutsideEnds):
         if not who.on_air.done():
             who.on_air.set_exception(NobodyThereError(f"{who.name} left before it was heard"))
             who.on_air.exception()  # where nobody waits for it
+        # A new one: the party may come back, and who listens then waits for that.
         who.on_air = asyncio.get_running_loop().create_future()
 
     def owner_of(self, peer: Peer) -> Attendee:

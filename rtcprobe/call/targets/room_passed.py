@@ -18,10 +18,11 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from rtcprobe.call.peer import UNDER_WAY_S, Peer
-from rtcprobe.call.targets.stints import CYCLE, base_of, whole, within
+from rtcprobe.call.targets.stints import base_of, whole, within
 from rtcprobe.hearing.relate import related
 from rtcprobe.playout.arrivals import Arrivals
 from rtcprobe.recording import Came, Said
+from rtcprobe.wrapping import RTP_CYCLE
 
 if TYPE_CHECKING:
     from rtcprobe.call.targets.room_hooks import Attendee
@@ -50,6 +51,7 @@ def came_of(first: Came, talker: Attendee, listener: Attendee) -> Came:
     """Return what reached ``listener`` of ``talker`` (rule 1); ``first`` is what came over its first connection."""
     spoke = [said for peer in talker.published if (said := peer.said()).departures]
     heard = [peer for peer in listener.heard[talker.name] if len(peer.arrivals)]
+    # One connection on either side has one time base: nothing has to be shifted.
     if len(heard) < 2 and len(spoke) < 2:
         return first
     base = base_of(spoke[0]) if spoke else 0
@@ -60,10 +62,11 @@ def came_of(first: Came, talker: Attendee, listener: Attendee) -> Came:
         if not own:  # mixed, or decoded in between: packets are the server's own, and so are their timestamps
             arrivals.extend(peer.arrivals)
             continue
+        # A connection may have carried the talker's first and second stay; it is set on the one it overlapped longest.
         said, found = max(own, key=lambda each: _together_s(each[0], each[1]))
-        shift = (base - base_of(said)) % CYCLE
+        shift = (base - base_of(said)) % RTP_CYCLE
         for at_s, packet in found:
-            stamp = (packet.timestamp + shift) % CYCLE
+            stamp = (packet.timestamp + shift) % RTP_CYCLE
             arrivals.add(at_s, packet.sequence, stamp, packet.payload, packet.payload_type)
     return replace(first, arrivals=arrivals, agreed=heard[0].negotiated if heard else first.agreed)
 
@@ -86,6 +89,7 @@ def _windows(talker: Attendee, listener: Attendee, begun_s: float) -> Iterator[t
         until_s = listener.left_s.get(peer, math.inf) - UNDER_WAY_S
         if from_s < until_s:
             windows.append((from_s, until_s))
+    # Where a second connection opened before the first closed, each word is asked of one of them only.
     for (from_s, until_s), (next_s, _) in pairwise([*windows, (math.inf, math.inf)]):
         yield from_s, min(until_s, next_s)
 

@@ -1,5 +1,10 @@
 """A script performed in a room at a server that is not ours: each who comes enters it, each who leaves is gone there.
 
+Theory of operation:
+    One task carries out the cues; whatever a cue begins that takes time is a task beside it. ``run`` waits for news of
+    three kinds: the script is over, a connection that is watched has ended (its path, or the server's word), there is
+    another to watch. Who hangs up is taken off the watch before: so what still ends there is a fault, and told.
+
 Rules:
     1. Who comes enters, publishes and listens as everybody did at the start; whoever hears it listens to it as soon as
        the server lets them. All who come by cues of one instant come at once.
@@ -61,6 +66,8 @@ class RoomPerformance:
             while not performing.done():
                 await self._news(performing)
                 self._told_of_broken(course.network.now_s() - begun_s)
+                # Nobody is left, and nobody will come: the script would go on over an
+                # empty room until its last instant.
                 if not (self._watched or performing.done() or self._doing or self._to_come()):
                     return course.reason()
         finally:
@@ -113,6 +120,8 @@ class RoomPerformance:
     def _told_of_broken(self, after_s: float) -> None:
         """Note which paths have broken (rule 4)."""
         for end in [each for each in self._watched if each.done()]:
+            # Its connection had two ends watched (path and server), and the other
+            # one of them was told already in this round.
             if end not in self._watched:
                 continue
             peer, why = self._watched[end], end.result()
@@ -123,6 +132,7 @@ class RoomPerformance:
 
     def _to_come(self) -> bool:
         """Return whether somebody may still come, or come back."""
+        # By count and not by name: whoever came twice has two cues for it.
         joined = sum(cue.does == "join" for _, cue in self.happened)
         return joined < sum(cue.does == "join" for cue in self._course.setup.cues)
 
@@ -142,6 +152,7 @@ class RoomPerformance:
         """Let a party come, or come back."""
         course = self._course
         who.there = True
+        # Connections that were hung up cannot be opened again: one that comes back has new ones.
         if any(peer in self._left for peer in who.peers):
             course.connect_party(who)
         for peer in who.peers:
@@ -192,6 +203,8 @@ class RoomPerformance:
         others = [each for each in course.attendees.values() if each.there and who.name in each.hearing]
         heard = [(each, each.hearing[who.name]) for each in others if course.apart]
         heard = [(each, peer) for each, peer in heard if peer in self._watched.values()]
+        # Before the first of them closes: a server ends a listener's path by
+        # itself when its talker goes, and that is no fault.
         self._left.update(peer for _, peer in heard)
         self._hang_up(who, peers)
         course.off_air(who)

@@ -37,6 +37,7 @@ class RoomTroubles(RoomHooks):
     def trouble(self, peer: Peer, why: str) -> None:
         """Note what went wrong with a connection not hung up by us, and tell those who wait for what it publishes."""
         who = self.owner_of(peer)
+        # What happens to a path after we hung it up is nobody's trouble.
         if peer in who.left_s:
             return
         self.troubles.setdefault(peer, Trouble(why, self.stop_of(peer)))

@@ -107,6 +107,7 @@ def make_target(plan: TargetPlan) -> RtpengineTarget:
     plan.only(OPTIONS)
     place = f"target {plan.shown!r}"
     try:
+        # NG has no URLs of its own: host and port are read as those of HTTP are.
         url = parse_url(f"http{plan.url[len(plan.scheme) :]}")
     except BadInputError as error:
         raise error.within(place) from None
@@ -124,6 +125,7 @@ class RtpengineCall(RoomCall):
     def __init__(self, target: RtpengineTarget, setup: CallSetup, seed: np.random.SeedSequence) -> None:
         super().__init__(setup, seed, server=target.host)
         self._target = target
+        # By chance and not by count: several probes may ask one server at the same time, and calls of a name are one.
         self._call: Mapping[str, Value] = {"call-id": f"rtcprobe-{secrets.token_hex(8)}"}
         self._asking: dict[str, NgClient] = {}
         self._tags: dict[Peer, str] = {}
@@ -142,12 +144,14 @@ class RtpengineCall(RoomCall):
             found = known_addresses(host) or await look_up(asyncio.get_running_loop(), host, self._target.port)
         except OSError:
             raise MeasurementError(f"rtpengine: {host} cannot be looked up", "correct the host's name") from None
+        # One address for all: NG goes to the server's own, whatever else the name resolves to.
         self._address = found[0], self._target.port
 
     async def enter(self, who: Attendee) -> None:
         """Open a socket to ask by."""
         assert self._address is not None
         client = self._asking[who.name] = NgClient(self.network, who.host, self._address, who.name)
+        # Questions asked again are waits of the party's line, as TCP's retransmissions are of other signalling.
         who.line.watch(client.waits)
 
     async def publish(self, who: Attendee, peer: Peer) -> None:
@@ -195,6 +199,7 @@ class RtpengineCall(RoomCall):
     async def leave(self) -> None:
         """Delete the call, whatever came of it."""
         try:
+            # A call is deleted whole by its call-id: one of us says it for all.
             for client in list(self._asking.values())[:1]:
                 await client.ask("delete", {"command": "delete", "delete-delay": 0, **self._call})
         finally:

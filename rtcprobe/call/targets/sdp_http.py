@@ -67,7 +67,9 @@ OPTIONS: Final = (
 )
 _BODIES: Final[Mapping[str, Body]] = {"sdp": "sdp", "json": "json", "form": "form"}
 _SDP = "application/sdp"
+# Of the ``Server`` header, which a report shows on a line.
 _MOST_OF_A_NAME = 80
+# Bytes, far below what DCEP could carry (its length has 16 bits, RFC 8832 §5.1): names of services are words.
 _MOST_OF_A_LABEL = 255
 _ICE = OUTSIDE_ORDER.index("ice_connected")
 _TRICKLING: Final = (*OUTSIDE_ORDER[:_ICE], "candidates_sent", *OUTSIDE_ORDER[_ICE:])
@@ -172,6 +174,7 @@ class SdpHttpCall(OutsideCall):
             return
         offer, gathered = await self.offered_at_once(caller, client, target.url)
         try:
+            # The session's name is in the answer, so candidates cannot be sent before it has come.
             name = _name_of(await self._described(client, offer))
             await self._send_candidates(client, name, offer, await gathered)
         finally:
@@ -255,7 +258,7 @@ def _name_of(reply: Reply) -> str:
 
 
 def _field(place: str, name: str, value: Any) -> Any:
-    """Return what a field holds, with the secrets that it names (rule 3).
+    """Return what a field holds, with the secrets that it names (rule 4).
 
     Raises:
         BadInputError: a secret that is written out, or cannot be read.
@@ -278,10 +281,13 @@ def _written(offer: Sdp, target: SdpHttpTarget) -> dict[str, Any]:
     """Return the offer as the body of a request."""
     if target.body == "sdp":
         return {"body": offer.text, "content_type": _SDP}
+    # Only here, where the request is made: a result shows the fields as they were written.
     fields = _revealed(target.fields)
     if target.body == "json":
         written = json.dumps({"sdp": offer.text, "type": offer.kind, **fields})
         return {"body": written, "content_type": "application/json"}
+    # OpenAI's form has the description beside a ``session`` of JSON: text
+    # stays text, anything else is JSON of its own type.
     others = {
         name: ("text/plain", value) if isinstance(value, str) else ("application/json", json.dumps(value))
         for name, value in fields.items()
@@ -296,6 +302,7 @@ def _answer_of(reply: Reply) -> str:
         MeasurementError: JSON without one.
     """
     text = reply.text()
+    # Services label JSON as text, and a description as JSON: the first character decides where the label does not.
     if not (reply.media_type.endswith("json") or text.lstrip().startswith("{")):
         return text
     found = reply.json()

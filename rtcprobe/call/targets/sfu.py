@@ -50,6 +50,7 @@ def server_routes(homes: Mapping[str, str], servers: Sequence[str], *, apart: bo
     between = tuple(permutations(servers, 2))
     asked = [SIGNALING] if apart else []
     own = tuple(way for server in servers for each in asked for way in ((server, each), (each, server)))
+    # A server that signals by itself is a member there, too: ``EmulatedSignaling`` asks for a way from it to itself.
     itself = () if apart else tuple((server, server) for server in servers)
     ends = [(party, end) for party, home in homes.items() for end in (home, *asked)]
     return (*between, *own, *itself, *(way for one, other in ends for way in ((one, other), (other, one))))
@@ -128,6 +129,7 @@ class SfuTarget:
         )
         for name in scenario.settings.get("legs", {}):
             leg = Leg(name)
+            # Between servers any leg may be written: which of them carry sound depends on who hears whom.
             if leg not in target.legs and not {leg.source, leg.destination} <= set(scenario.servers):
                 party = leg.source if leg.source in homes else leg.destination
                 raise BadInputError(
@@ -175,6 +177,7 @@ def make_target(plan: TargetPlan) -> SfuTarget:
         if value not in known:
             raise BadInputError(f"target.{key} {value!r} is not known", did_you_mean(value, list(known)))
     service_s, throttle_s = _duration(plan, "service", 0.0), _duration(plan, "pli_throttle", PICTURE_THROTTLE_S)
+    # Where they are not written, 1 passes the check below; of ``last_n`` it is then left out again.
     workers, last_n = plan.options.get("workers", 1), plan.options.get("last_n", 1)
     for key, count in (("workers", workers), ("last_n", last_n)):
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:

@@ -35,6 +35,8 @@ class SfuAccount(EmulatedCall):
     @property
     def ways(self) -> list[Way]:
         """Who hears whom, by talker in the order written, then by listener; each by its first connection."""
+        # Of who comes back the first connection stands for the way; what passed
+        # over the others is put together (``said_on``).
         first = {name: seats[0].peer for name, seats in self.room.seats.items() if seats}
         return [
             Way(WayName.of(one, other), first[one], first[other])
@@ -123,6 +125,8 @@ class SfuAccount(EmulatedCall):
         one, other = joiner.side, self.server_of(joiner)
         way_s = min(self.world.fastest_s(*route) or 0.0 for route in ((one, other), (other, one)))
         both = (joiner.timeline.marks, self.room.seat_of(joiner).leg.timeline.marks)
+        # A flight that leaves when one side is ready may reach the other before
+        # that is: not the timer holds the join up then.
         ready_s = max(marks.get("ice_connected", never_s) for marks in both)
         return {"stun": joiner.timeline.marks.get("answer_received", never_s) - way_s, "dtls": ready_s - way_s}
 

@@ -35,6 +35,7 @@ class SfuCall(SfuAccount):
         for name in self.parties:
             on_stage = not (plan.new_connection and goes_on_stage(name, setup.cues))
             self.room.take_seat(name, publishes=on_stage)
+        # After all seats: servers are connected where somebody at the one hears somebody at the other.
         self.room.lay_relays()
         heard = {
             (name, other): seats[0].section(other)
@@ -49,6 +50,8 @@ class SfuCall(SfuAccount):
     async def prepare(self) -> None:
         """Connect the servers to each other: who hears nobody because two of them do not reach each other is told."""
         for one, other in self.room.relays:
+            # Descriptions between servers of ours pass no network; ICE and DTLS
+            # pass their links, and have half a join's timeout.
             await one.accept(await other.answer(await one.offer()))
         until_s = self.network.now_s() + self.setup.join_timeout_s / 2  # the joins have a timeout of their own
         for pair in self.room.relays:
@@ -77,6 +80,8 @@ class SfuCall(SfuAccount):
 
         async def served(offer: Sdp) -> Sdp:
             if self.plan.service_s:
+                # Before the answer and not after it: the queue is what an offer waits in,
+                # so the party sees it as its server's silence.
                 async with self._serving[leg.side]:
                     await asyncio.sleep(self.plan.service_s)
             return await leg.answer(offer)
@@ -100,6 +105,8 @@ class SfuCall(SfuAccount):
         if self.setup.messages and self.cut is None:
             await drained(self.room.post.ends, self.room.post.relays)
         asked = (each.agreed is not None and each.agreed.nack for peer in self.peers for each in peer.sections)
+        # Up, between two servers, down: at most three legs, each of which knows its
+        # last arrival only once the one before is done.
         for _ in range(len(self.plan.servers[:2]) + 1):  # a server sends on what comes to it meanwhile
             self.room.settle()
             await self.until_the_last_packet(patient=False)

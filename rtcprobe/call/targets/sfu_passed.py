@@ -21,11 +21,12 @@ from rtcprobe.call.targets.stints import base_of, whole, within
 from rtcprobe.playout.arrivals import Arrivals
 from rtcprobe.recording import Came, Departure, Said
 from rtcprobe.runtime.forwarding import Forwarded, Turn
+from rtcprobe.wrapping import RTP_CYCLE
 
 __all__ = ["Passed"]
 
-_CYCLE = 1 << 32
-_HALF = 1 << 31
+# What lies less than half the cycle ahead of another came after it (RFC 1982 §3.2, serial numbers of 32 bits).
+_HALF = RTP_CYCLE // 2
 
 
 class Passed:
@@ -44,6 +45,7 @@ class Passed:
             return spoken
         windows = list(self._windows(talker, listener, spoken.departures[0].at_s))
         again = list(self._sent_again(talker, listener))
+        # Nothing was left out: the recording as it is, without a copy of it.
         if not again and windows == [(-math.inf, math.inf)]:
             return spoken
         return within(spoken, windows, again)
@@ -55,6 +57,7 @@ class Passed:
             return None
         first = seats[0].peer.came(forwarded=False, there_and_back=False, section=seats[0].section(talker))
         shifts = self._shifts(talker)
+        # No seat has another time base, and no server renumbered: arrivals can be told as they are.
         straight = not any(shifts.values()) and all(
             turn.shift == 0 for each in seats for turn in self._chain(talker, each).turns
         )
@@ -95,7 +98,7 @@ class Passed:
             if said.departures:
                 bases[seat.peer.sound.ssrcs[0]] = base_of(said)
         first = next(iter(bases.values()), 0)
-        return {ssrc: (base - first) % _CYCLE for ssrc, base in bases.items()}
+        return {ssrc: (base - first) % RTP_CYCLE for ssrc, base in bases.items()}
 
     def _whole(self, seats: Sequence[Seat]) -> Said:
         """Return what was said over all of ``seats``, on the time base of the first that spoke."""
@@ -130,6 +133,7 @@ class Passed:
             return otherwise_s if timestamp is None else left_s.get(_before(timestamp, turns, shifts), otherwise_s)
 
         for last, first in pauses:
+            # Just behind the last that was sent on, which itself was not left out.
             yield math.nextafter(departed_s(last, -math.inf), math.inf), departed_s(first, math.inf)
 
     def _sent_again(self, talker: str, listener: str) -> Iterator[Departure]:
@@ -151,7 +155,8 @@ class Passed:
 
 def _before(timestamp: int, turns: Sequence[Turn], shifts: Mapping[int, int]) -> int:
     """Return the timestamp that a packet had when it left its talker, on the time base of the first source."""
+    # The latest turn that began at or before this timestamp is the one whose source it is of.
     for turn in reversed(turns):
-        if (timestamp - turn.first) % _CYCLE < _HALF:
-            return (timestamp - turn.shift - shifts.get(turn.source, 0)) % _CYCLE
+        if (timestamp - turn.first) % RTP_CYCLE < _HALF:
+            return (timestamp - turn.shift - shifts.get(turn.source, 0)) % RTP_CYCLE
     return timestamp

@@ -80,10 +80,12 @@ class Post:
 
     def wanted(self, party: str) -> ChannelWanted | None:
         """Return what goes over a new connection of a party; None where nothing does, or it has another for that."""
+        # A second connection beside the first carries no messages (rule 2); one after it does, and counts on.
         found, lines = self._members[party].messages(self._members.values()), self._lines[party]
         if found is None or not lines:
             return found
         before = lines[-1]
+        # Numbers go on where those of its last connection ended, so that each message of a party has one of its own.
         return None if before.until_s == math.inf else replace(found, first=_after(before.channel))
 
     def at_home(self, party: str, peer: Peer) -> Courier | None:
@@ -127,6 +129,8 @@ class Post:
             sent = [line for line in self._lines[one] if line.channel.may_send.is_set()]
             for place, (sender, taker) in enumerate(product(sent, self._lines[other])):
                 said, came = self._on(sender, taker, last=sender is sent[-1])
+                # A pair of connections that never were at the same time carried nothing; the first stands where none
+                # did, so that the way is told at all.
                 if came.meant or not place:
                     yield Way.of(one, other, "messages"), said, came
 
@@ -136,6 +140,8 @@ class Post:
         home, there = self._homes[writer], self._homes[taker.channel.side]
         legs: Sequence[Courier] = [sender.courier, taker.courier]
         if home != there:
+            # Four ends where two servers lie between: in at the writer's, out
+            # towards the other, in there, out to the reader.
             legs = [sender.courier, self._between[home, there], self._between[there, home], taker.courier]
         via = [passed(writer, *pair) for pair in zip(legs[::2], legs[1::2], strict=True)]
         came = taker.channel.received(writer, via=via)

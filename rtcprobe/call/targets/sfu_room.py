@@ -76,6 +76,8 @@ class Seat:
 
     def section(self, talker: str) -> Sound:
         """Return where it hears ``talker``: its own section is the first, where it has one."""
+        # Sections stand as ``Member.join`` made them: its own sound, then one
+        # of each talker in the order of ``listens_to``.
         heard = [each for each in self.peer.sections if isinstance(each, Sound)]
         return heard[self.publishes + self.listens_to.index(talker)]
 
@@ -86,6 +88,8 @@ class Seat:
 
     def picture(self, talker: str) -> Picture | None:
         """Return where it sees ``talker``; None where that has no camera."""
+        # By the server's sections, for not every talker has a camera: its outlets
+        # of pictures stand as the party's sections do.
         outlets = [each.talker for each in self.leg.sections if isinstance(each, PictureOutlet)]
         seen = [each for each in self.peer.pictures if each.track is None]
         return dict(zip(outlets, seen, strict=True)).get(talker)
@@ -115,6 +119,7 @@ class Room:
             name: PicturePlane(now_s=made.network.now_s, throttle_s=plan.pli_throttle_s) for name in plan.servers
         }
         for name, plane in self.planes.items():
+            # The plane of sound decides who is among the loudest, and tells the pictures' plane.
             plane.beside = self.picture_planes[name].choose
         self.hears = {name: self._heard_by(name) for name in made.members}
         self.seats: dict[str, list[Seat]] = {name: [] for name in made.members}
@@ -148,11 +153,13 @@ class Room:
         plane, network = self.planes[home], self.world.network
         sections = self._inlets(name, home) if publishes else []
         sections += [section for each in talkers for section in self._outlets(each, home)]
+        # A connection for messages alone still needs a section: ICE and DTLS are found by the first one's sender.
         silent = [] if sections else [Outlet(name, plane, network)]  # who only writes and reads
         courier = self.post.at_home(name, peer)
         leg = self._leg(home, [*sections, *silent], CALLEE_ORDER, courier)
         seat = Seat(peer=peer, leg=leg, listens_to=talkers, publishes=publishes)
         self.seats[name].append(seat)
+        # Real sockets cannot be ridden past, and a live mouth decides by what it hears while it hears it.
         if self.plan.rides and not network.sockets and not isinstance(member.mouth, LiveMouth):  # who hears as it comes
             self._boarding += [asyncio.ensure_future(self._board(seat, talker)) for talker in talkers]
         return seat
@@ -203,6 +210,7 @@ class Room:
     async def _board_it(self, seat: Seat, talker: str) -> None:
         section = seat.section(talker)
         await section.heard_packet.wait()
+        # Who asks again sees packets as they come (``runtime.riding``, rule 2).
         if section.agreed is None or section.agreed.nack:
             return
         if seat not in self._rides:
@@ -222,6 +230,7 @@ class Room:
                 section
                 for name in (*there, *back)
                 for section in (
+                    # ``always``: between servers nobody is left out, for each chooses its loudest from all.
                     self._outlets(name, server, always=True) if name in sends else self._inlets(name, server)
                 )
             ]

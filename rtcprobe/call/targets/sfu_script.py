@@ -72,6 +72,7 @@ class SfuPerformance:
                         call.broke(seat.peer, after_s)
                 if self._watched or performing.done() or self._doing or self._to_come():
                     continue
+                # The last one: what broke first may have been one path of many; what broke last left nobody.
                 return next((each.why for each in reversed(call.troubles.values())), None)
         finally:
             for task in (performing, *self._watched, *self._doing):
@@ -134,6 +135,7 @@ class SfuPerformance:
         member.there = True
         seats = self._seated(member)
         if not seats:
+            # One of the audience listens over this seat; going on stage takes another, where the scenario wants it so.
             later = call.plan.new_connection and goes_on_stage(member.name, call.setup.cues)
             again = call.room.take_seat(member.name, publishes=not later)
             seats = [] if again is None else [again]
@@ -142,6 +144,7 @@ class SfuPerformance:
         if member.mouth is not None and (member.mouth.is_closed or not silent(member.name, call.setup.cues)):
             member.speak()
         member.may_send(self._talk_s)
+        # Of a party that has two (one to listen, one on stage) the first is what its coming is told by.
         for seat in seats[:1]:
             if await self._sits_down(seat):
                 member.events["joined"].set()
@@ -174,6 +177,7 @@ class SfuPerformance:
         member.there = False
         member.events["fell silent"].set()
         for seat in self._seated(member):
+            # Before it closes, so that its end is not taken for a broken path.
             self._left.add(seat)
             self._call.room.free(seat)
             await self._told(member, seat.peer.close())

@@ -81,8 +81,12 @@ def _left(shot: Sequence[tuple[Seat, Picture]]) -> Iterator[tuple[int, Departure
         ticks, origin = track.frame_s * VIDEO_HZ, 0
         known: set[tuple[int, int]] = set()
         for each in seat.peer.said(camera).departures:
+            # What was sent again (RTX has a source of its own; the same number twice
+            # is a copy of the network's) left once before.
             if each.ssrc != source or (each.sequence, each.timestamp) in known:
                 continue
+            # The first packet gives the origin: it is of frame ``track.first``,
+            # where the camera went on from another seat.
             if not known:
                 origin = each.timestamp - round(track.first * ticks)
             known.add((each.sequence, each.timestamp))

@@ -14,17 +14,15 @@ from itertools import pairwise
 
 from rtcprobe.recording import Departure, Departures, Said
 from rtcprobe.units import RTP_CLOCK_HZ
+from rtcprobe.wrapping import RTP_CYCLE
 
-__all__ = ["CYCLE", "base_of", "whole", "within"]
-
-CYCLE = 1 << 32
-"""How many RTP timestamps there are (RFC 3550 §5.1)."""
+__all__ = ["base_of", "whole", "within"]
 
 
 def base_of(said: Said) -> int:
     """Return the RTP timestamp of frame 0 of a speech."""
     size = round(said.ptime_s * RTP_CLOCK_HZ)
-    return (said.departures[0].timestamp - said.first_sent * size) % CYCLE
+    return (said.departures[0].timestamp - said.first_sent * size) % RTP_CYCLE
 
 
 def whole(saids: Sequence[Said]) -> Said:
@@ -35,11 +33,13 @@ def whole(saids: Sequence[Said]) -> Said:
         return first
     base, departures, gaps = base_of(first), Departures(), list(first.gaps_s)
     for place, said in enumerate(spoke):
-        shift = (base - base_of(said)) % CYCLE if place else 0
+        shift = (base - base_of(said)) % RTP_CYCLE if place else 0
         for each in said.departures:
-            stamp = (each.timestamp + shift) % CYCLE
+            stamp = (each.timestamp + shift) % RTP_CYCLE
             departures.add(each.at_s, each.sequence, stamp, each.size_bytes, each.ssrc)
     for before, after in pairwise(spoke):
+        # Between two connections nothing left: from the last packet of the one to
+        # the beginning of the first frame of the other.
         gaps.append((before.departures[-1].at_s, after.departures[0].at_s - after.ptime_s))
     finished = any(said.finished for said in spoke)
     return replace(first, departures=departures, gaps_s=tuple(gaps), finished=finished)
@@ -55,8 +55,9 @@ def within(said: Said, windows: Sequence[tuple[float, float]], again: Iterable[D
     departures = Departures()
     for each in sorted((*kept, *again), key=lambda left: left.at_s):
         departures.add(*each)
+    # What is not within any window is a gap: before the first, between two, behind the last.
     ends = [-math.inf, *(instant for window in windows for instant in window), math.inf]
     outside = [(ends[place], ends[place + 1]) for place in range(0, len(ends), 2)]
     gaps = [(left_s, again_s - said.ptime_s) for left_s, again_s in outside if left_s < again_s]
-    first = (kept[0].timestamp - base) % CYCLE // size
+    first = (kept[0].timestamp - base) % RTP_CYCLE // size
     return replace(said, departures=departures, gaps_s=(*said.gaps_s, *gaps), first=first)

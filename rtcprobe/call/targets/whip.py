@@ -1,8 +1,7 @@
 """Targets ``whip+whep://``: publish by WHIP, listen by WHEP, the vendor between; mouth to ear one way.
 
-Written as one URL, ``whip+whep://HOST/live/{whip,whep}?stream=7`` (of the braces the first
-word is for publishing, the second for listening; without them ``/whip`` and ``/whep`` are appended); or as keys of
-``target``::
+Written as one URL, ``whip+whep://HOST/live/{whip,whep}?stream=7`` (of the braces the first word is for publishing, the
+second for listening; without them ``/whip`` and ``/whep`` are appended); or as keys of ``target``::
 
     whip: https://host/publish        whep: https://host/play
     token: env:NAME                   for both; whip_token and whep_token for one of them
@@ -52,6 +51,7 @@ from rtcprobe.ways import Way as WayName
 
 __all__ = ["WhipWhepCall", "WhipWhepTarget", "make_target"]
 
+# All of them join at once from this one process, at some 10 ms of CPU each: with more, that would be what is timed.
 MOST_LISTENERS = 16
 OPTIONS: Final = (
     *plain.CONNECTION_OPTIONS,
@@ -259,8 +259,10 @@ def _urls(plan: TargetPlan) -> tuple[Address, Address]:
     if choices:
         written = [_BRACES.sub(lambda _, word=word: word, rest) for word in choices[0]]  # type: ignore[misc]
     else:
+        # A query belongs behind the path: ``?stream=7`` must not end up before the appended word.
         path, question, query = rest.partition("?")
         written = [f"{path.rstrip('/')}/{word}{question}{query}" for word in ("whip", "whep")]
+    # The scheme without TLS is the target's own word: of a URL's two addresses none can have another.
     first, second = (_written(f"{scheme}://{each}", "target") for each in written)
     return first, second
 

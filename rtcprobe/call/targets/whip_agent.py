@@ -65,6 +65,7 @@ class WhipAgentCall(WhipSteps, OutsideCall):
         talker = self.add_peer(host, line, [self._sound(_USER, "sendonly", phase, mouth_seed)], self.milestones)
         ears = host.beside()
         listener = self.add_peer(ears, line, [SoundWanted(track=None, media="recvonly")], self.milestones)
+        # One microphone and one loudspeaker at one machine: what the user hears and says are told at the same edge.
         host.edge = ears.edge = edge = Edge()
         track = talker.sound.track
         if isinstance(track, LiveTrack):

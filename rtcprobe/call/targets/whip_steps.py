@@ -2,8 +2,8 @@
 
 Facts:
     - WHIP: POST of an offer, 201 with the answer, its Location, and the ETag of the ICE session; DELETE ends it.
-      Source: RFC 9725 §4. ICE servers come in Link headers (§4.6):
-      their candidates follow by PATCH, and so do all others where an offer was sent before they were gathered.
+      Source: RFC 9725 §4. ICE servers come in Link headers (§4.6): their candidates follow by PATCH, and so do all
+      others where an offer was sent before they were gathered.
     - WHEP is a draft (draft-ietf-wish-whep). A server may answer 406 with an offer of its own, whose answer is sent by
       PATCH to the Location; or 409, with Retry-After, while nobody publishes.
 
@@ -26,9 +26,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from rtcprobe.call import faults
+from rtcprobe.call.description import read_description
 from rtcprobe.call.http import HttpClient, Reply
 from rtcprobe.call.peer import Peer
-from rtcprobe.call.sdp import read_description
 from rtcprobe.call.session import Rights, Session
 from rtcprobe.call.signaling import Sdp
 from rtcprobe.call.targets import plain
@@ -62,6 +62,7 @@ _NOT_YET_S: Final[Mapping[int, float]] = {404: 2.0, 500: 10.0, 503: 10.0}
 """What a server says that does not know a stream yet, and how long it is asked again: a wrong path is 404 for ever."""
 _AGAIN_S = (0.05, 0.5)
 """How soon such a server is asked again, at first and at last."""
+# Characters of what a server calls itself: of a stranger's header no more is kept.
 _MOST_OF_A_NAME = 80
 
 ORDER: Final = tuple(each for milestone in OUTSIDE_ORDER for each in (*_BEFORE.get(milestone, ()), milestone))
@@ -151,6 +152,8 @@ class WhipSteps(OutsideEnds):
             self.mark(peer, "offer_sent")
             reply = await self._post(peer, client, rights, offer.text, publishing=publishing)
             session = self._keep(peer, client, reply, rights)
+            # A WHEP server may want to make the offer itself
+            # (draft-ietf-wish-whep): it does so in the body of this refusal.
             if reply.status == 406:
                 await self._answer(peer, session, reply.text())
                 return
@@ -170,7 +173,7 @@ class WhipSteps(OutsideEnds):
             self.meanwhile(self._more(peer, session, offer, servers))
 
     async def _post(self, peer: Peer, client: HttpClient, rights: Rights, offer: str, *, publishing: bool) -> Reply:
-        """Return the server's answer, or its own offer (406); asks again where that may help (rule 2)."""
+        """Return the server's answer, or its own offer (406); asks again where that may help (rule 1)."""
         begun_s, wait_s = self.network.now_s(), _AGAIN_S[0]
         asked = 0
         while True:
@@ -194,6 +197,7 @@ class WhipSteps(OutsideEnds):
                 self.said(peer, conflicts=asked)
                 self.refused(peer, refusal)
                 await asyncio.sleep(_retry_s(reply.headers.get("retry-after")))
+            # Asked again while the wait would still be within the patience for that status, each time twice as late.
             elif reply.status in _NOT_YET_S and asked_s + wait_s - begun_s < _NOT_YET_S[reply.status]:
                 self.refused(peer, refusal)
                 await asyncio.sleep(wait_s)
@@ -209,6 +213,8 @@ class WhipSteps(OutsideEnds):
     async def _answer(self, peer: Peer, session: Session, offer: str) -> None:
         """Answer the server's own offer."""
         self.mark(peer, "counter_offer")
+        # Our own offer was not taken, and an offer of theirs cannot be set over
+        # it: aiortc has no rollback (RFC 9429 §4.1.10.2).
         await peer.start_over()
         answer = await self.answer(peer, offer)
         await self._patch("WHEP answer", session, answer.text, _SDP)
@@ -233,6 +239,7 @@ class WhipSteps(OutsideEnds):
         self.mark(peer, "candidates_sent")
 
     async def _patch(self, what: str, session: Session, body: str, content_type: str, *more_statuses: int) -> Reply:
+        # RFC 9725 §4.3: a PATCH names the ICE session it is of, and a server refuses one of another (412).
         headers = {} if session.etag is None else {"If-Match": session.etag}
         statuses = (200, 204, *more_statuses)
         return await session.exchange(
@@ -258,6 +265,7 @@ def candidates_fragment(offer: Sdp, candidates: Sequence[str], *, last: bool = T
     """
     found = read_description(offer.text, "our offer")
     section = found.audio()[0]
+    # A fragment names its section and its ICE session, and nothing else of it (RFC 8840 §9).
     kept = [line for line in section if line.startswith(("a=mid:", "a=ice-ufrag:", "a=ice-pwd:"))]
     group = [line for line in found.session if line.startswith("a=group:BUNDLE")]
     lines = [*group, section[0], *kept, *(f"a={each}" for each in candidates)]

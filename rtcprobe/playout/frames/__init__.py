@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from rtcprobe.playout.frames.base import FrameReceiver, Request, Shown
     from rtcprobe.playout.frames.figures import Counters, Freezes
     from rtcprobe.playout.frames.libwebrtc import LibwebrtcReceiver
-    from rtcprobe.playout.frames.policies import POLICIES, make_receiver
+    from rtcprobe.playout.frames.names import POLICIES
+    from rtcprobe.playout.frames.policies import make_receiver
     from rtcprobe.playout.frames.sync import CaptureClock, Minimums, Synchronization, relative_delay_ms
 
 __all__ = [
@@ -45,7 +46,8 @@ if not TYPE_CHECKING:
             "base": ("FrameReceiver", "Request", "Shown"),
             "figures": ("Counters", "Freezes"),
             "libwebrtc": ("LibwebrtcReceiver",),
-            "policies": ("POLICIES", "make_receiver"),
+            "names": ("POLICIES",),
+            "policies": ("make_receiver",),
             "sync": ("CaptureClock", "Minimums", "Synchronization", "relative_delay_ms"),
         },
     )

@@ -86,6 +86,7 @@ class Assembler:
         if self._floor is None:
             self._floor = sequence - 1
             self._ends[sequence - 1] = True  # whatever comes first is taken for a beginning
+        # What lies so far back is taken for a copy: nobody remembers whether its frame was done.
         if sequence in self._held or sequence in self._ends or sequence < self._floor - _REMEMBERED:
             self.duplicates += 1
             return []
@@ -112,6 +113,7 @@ class Assembler:
         at, get = sequence, self._held.get
         while (held := get(at)) is not None:
             packet = held.packet
+            # Padding says nothing of frames, whatever its bytes look like.
             begins = packet.begins if packet.begins is not None and packet.size_bytes else self._begins(at, packet)
             if begins:
                 return at
@@ -129,6 +131,7 @@ class Assembler:
         """Return the frame that begins at ``first`` if it is whole, and where the next one may begin."""
         get, at = self._held.get, first
         packet = self._held[first].packet
+        # Padding on its own number between two frames; within a frame it is walked over like any packet.
         if not packet.size_bytes and not packet.marker:
             return None, self._passed(first)
         timestamp = packet.timestamp
@@ -154,6 +157,7 @@ class Assembler:
             first_us = min(first_us, at_us)
             last_us = max(last_us, at_us)
             resent = resent or again
+            # Only behind a frame's last packet does another one begin.
             self._remember(sequence, ends=sequence == last)
         return Frame(
             first=first,

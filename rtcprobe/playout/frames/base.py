@@ -64,6 +64,7 @@ class FrameReceiver(ABC):
 
     def insert_packet(self, packet: VideoPacket, now_us: int) -> None:
         """Take a packet that arrived at ``now_us``, after whatever was due before it."""
+        # What was due before the packet happens without it; so who looks in between changes nothing.
         self.advance(now_us)
         self.counters.packet(packet.size_bytes, now_us)
         nack, assembler, asked = self._nack, self._assembler, 0
@@ -85,6 +86,7 @@ class FrameReceiver(ABC):
     def advance(self, now_us: int) -> None:
         """Do all that is due by ``now_us``."""
         while (due_us := self.next_us()) is not None and due_us <= now_us:
+            # Of one instant the NACK goes first: a frame that is released then clears the list.
             if due_us == self._nack_due_us and self._nack is not None and self._nack.waiting:
                 self._ask(self._nack.due(due_us), due_us)
                 self._nack_due_us += NACK_PERIOD_US

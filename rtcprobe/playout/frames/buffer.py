@@ -37,6 +37,7 @@ class FrameBuffer:
 
     def insert(self, frame: Frame) -> int:
         """Take a frame; return how many became continuous by it (0 where it was refused)."""
+        # There already, or of a past that was shown: a decoder does not go back.
         if frame.last in self._frames or (self._newest_decoded is not None and frame.last <= self._newest_decoded):
             self.refused += 1
             return 0
@@ -68,6 +69,7 @@ class FrameBuffer:
 
     def take(self, frame: Frame) -> Frame:
         """Take ``frame`` out to be decoded: those before it are dropped."""
+        # Older ones that were decodable are superseded; counted as dropped, all but the one taken.
         self._drop_to(frame.last, kept=1)
         self._decoded[frame.last] = None
         self._newest_decoded = frame.last
@@ -93,6 +95,7 @@ class FrameBuffer:
             return 0
         self._continuous.add(frame.last)
         grown = 1
+        # In order, so that one that becomes continuous carries those behind it within this same pass.
         for number in self._order[self._order.index(frame.last) + 1 :]:
             if number not in self._continuous and self._is_continuous(self._frames[number]):
                 self._continuous.add(number)

@@ -68,6 +68,7 @@ class Extrapolator:
             ticks = self._unwrap.unwrap(timestamp)
         t_ms = float(to_ms(now_us - self._start_us))
         if self._first is None:
+            # The line goes through the first frame, whenever after the start it came.
             self._w1 = -self._w0 * t_ms
             self._first = ticks
         residual = (ticks - self._first) - t_ms * self._w0 - self._w1
@@ -97,6 +98,8 @@ class Extrapolator:
         return self._start_us + math.trunc((ticks - self._first - self._w1) / self._w0 + 0.5) * MS
 
     def _fit(self, t_ms: float, residual: float) -> None:
+        # Recursive least squares with regressors (t, 1) and no forgetting: K = P·x / (1 + xᵀ·P·x), w += K·e,
+        # P -= K·xᵀ·P.
         k0 = self._p00 * t_ms + self._p01
         k1 = self._p10 * t_ms + self._p11
         scale = 1.0 + t_ms * k0 + k1

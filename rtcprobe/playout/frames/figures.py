@@ -23,6 +23,8 @@ from rtcprobe.playout.frames.micros import MS, SECOND, to_ms
 
 __all__ = ["Counters", "Freezes", "is_freeze"]
 
+# kAvgInterframeDelaysWindowSizeFrames, kMinFrameSamplesToDetectFreeze; three times the mean and
+# kMinIncreaseForFreezeMs of ``video_quality_observer2.cc``; W3C's 5 s of a pause.
 _FRAMES: Final = 30
 _LEAST_FRAMES: Final = 5
 _TIMES, _ABOVE_MS = 3, 150
@@ -58,6 +60,8 @@ class Freezes:
 
     def packet(self, now_us: int) -> None:
         """Note a packet: a pause is an interval without any for 5 s."""
+        # Noted when packets come again, judged when the next frame is shown: nobody knows sooner whether it
+        # was a pause.
         if self._packet_us is not None and now_us - self._packet_us > _PAUSE_US:
             self._silent = True
         self._packet_us = now_us
@@ -68,6 +72,8 @@ class Freezes:
         if self._last_us is None or self._first_ms is None:
             self._first_ms, self._last_us = now_ms, now_us
             return
+        # Instants are rounded, not intervals: so the sum of all is the last less the first, to the
+        # millisecond.
         interval_ms = now_ms - to_ms(self._last_us)
         self.squared_s2 += (interval_ms / 1000.0) ** 2
         if self._silent:
@@ -79,10 +85,13 @@ class Freezes:
 
     def _judge(self, interval_ms: int, now_us: int) -> None:
         intervals = self._intervals_ms
+        # The deque drops the oldest by itself; the running sum has to be told.
         if len(intervals) == _FRAMES:
             self._sum_ms -= intervals[0]
         intervals.append(interval_ms)
         self._sum_ms += interval_ms
+        # Kept with each freeze, so that hearing can judge a part of it by the same rule (pauses of the
+        # camera).
         beside_ms = self._sum_ms - interval_ms, len(intervals) - 1
         if is_freeze(interval_ms, *beside_ms):
             self.count += 1

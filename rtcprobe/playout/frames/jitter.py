@@ -24,17 +24,29 @@ from rtcprobe.wrapping import Unwrapper
 
 __all__ = ["DelayVariation", "JitterEstimator", "SizeDelayFilter"]
 
+# kFrameProcessingStartupCount and kFramesUntilSizeFiltering: nothing is filtered, and no average is one,
+# before.
 _START_FRAMES: Final = 30
 _SIZE_SAMPLES: Final = 5
+# kPhi and kPsi: an average size over some 33 frames; a largest one that is half forgotten after 6,900, four
+# minutes of 30 a second.
 _FORGET_SIZE, _FORGET_LARGEST = 0.97, 0.9999
+# kAlphaCountMax: the noise filter's memory in frames, once it is full; 13 s at 30 a second.
 _MOST_COUNT: Final = 400
+# One in a hundred of normal noise is beyond 2.33 deviations; 30 ms of that are not waited for
+# (kNoiseStdDevOffset).
 _NOISE_DEVIATIONS, _NOISE_OFFSET_MS = 2.33, 30.0
+# kNumStdDevDelayOutlier, kNumStdDevSizeOutlier, and what a single frame may say at most
+# (kNumStdDevDelayClamp).
 _OUTLIER_DEVIATIONS, _BIG_DEVIATIONS, _CLAMP_DEVIATIONS = 15.0, 3.0, 3.5
 _CONGESTED: Final = -0.25  # of the largest frame: a frame smaller than the one before by more tells nothing of size
 _SYSTEM_US: Final = 10 * MS
+# From three frames within a minute on that retransmissions have delayed, 0.9 of a round trip is waited for,
+# too, 200 ms at most.
 _NACKS: Final = 3
 _NACKS_FORGOTTEN_US: Final = 60 * SECOND
 _RTT_SHARE, _RTT_MOST_US = 0.9, 200 * MS
+# 200 frames a second: two frames released together would else say any rate.
 _MOST_RATE_MHZ: Final = 200_000
 _LEAST_US, _MOST_US = 1 * MS, 10 * SECOND
 
@@ -142,6 +154,8 @@ class JitterEstimator:
         big = size > self._average + _BIG_DEVIATIONS * math.sqrt(self._size_variance)
         if abs(deviation) < limit or big:
             self._learn_noise(deviation, now_us)
+            # A frame much smaller than the one before comes early behind a queue that the large one made:
+            # that is no law of size.
             if change > _CONGESTED * self._largest:
                 self._filter.update(observed, change, self._largest, self._variance)
         else:
@@ -170,6 +184,7 @@ class JitterEstimator:
     def _learn_size(self, size: int) -> None:
         # The first frames, a key frame among them, give the average at once.
         if self._first_sizes is not None:
+            # The sixth frame sets the average to that of the first five, as upstream counts.
             if len(self._first_sizes) < _SIZE_SAMPLES:
                 self._first_sizes.append(size)
             else:
@@ -214,6 +229,7 @@ class JitterEstimator:
     def _calculated_us(self) -> int:
         noise_ms = max(1.0, _NOISE_DEVIATIONS * math.sqrt(self._variance) - _NOISE_OFFSET_MS)
         answer = micros(self._filter.slope * (self._largest - self._average) + noise_ms)
+        # Below a millisecond the estimate keeps what it was, rather than fall to nothing in one frame.
         if answer < _LEAST_US:
             answer = max(_LEAST_US, self._previous_us)
         answer = min(answer, _MOST_US)

@@ -25,11 +25,13 @@ from rtcprobe.playout.frames.timing import Timing
 __all__ = ["LibwebrtcReceiver"]
 
 _HOP_US: Final = 60  # from one of its threads to the next, as measured on an idle PC: 50 to 100
+# kMaxAllowedFrameDelay of ``frame_decode_timing.cc``.
 _LATE_US: Final = -5 * MS
 # frame_decode_timing.cc, video_stream_buffer_controller.cc: a frame to be shown 10 s away means a clock that jumped;
 # more than 8 frames wait for a decoder that cannot keep up.
 _FAR_US: Final = 10 * SECOND
 _CROWDED: Final = 8
+# kMaxWaitForFrame and kMaxWaitForKeyFrame; kInactiveDuration: without a packet for so long nobody is asked.
 _NO_FRAME_US, _NO_KEY_FRAME_US = 3 * SECOND, 200 * MS
 _ACTIVE_US: Final = 5 * SECOND
 
@@ -47,6 +49,9 @@ class _Decoding(NamedTuple):
     done_us: int
 
 
+# A key frame is required at the start and never again: nothing is decoded with a reference missing, so no
+# decoder fails. What is scheduled is released a millisecond before the timeout at the latest, or that would
+# ask for a key frame with a frame in hand. A render time of 0 is no instant: it means as soon as possible.
 class LibwebrtcReceiver(FrameReceiver):
     """One stream as native applications (``smooth``) or browsers have it.
 

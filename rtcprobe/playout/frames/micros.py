@@ -12,6 +12,7 @@ from typing import Final
 
 __all__ = ["MS", "SECOND", "micros", "scaled", "ticks_us", "to_ms"]
 
+# In microseconds.
 MS: Final = 1_000
 SECOND: Final = 1_000_000
 _TICKS_PER_MS: Final = 90  # the RTP clock of every video payload format (RFC 3551 §5)

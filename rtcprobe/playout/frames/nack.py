@@ -21,6 +21,7 @@ from rtcprobe.wrapping import Unwrapper
 
 __all__ = ["NACK_PERIOD_US", "NackRequester"]
 
+# NackPeriodicProcessor::kUpdateInterval; kDefaultRtt; kMaxNackRetries, kMaxNackPackets, kMaxPacketAge.
 NACK_PERIOD_US: Final = 20 * MS
 _DEFAULT_RTT_US: Final = 100 * MS
 _MOST_TRIES, _MOST_LISTED, _MOST_AGE = 100, 1000, 10_000
@@ -56,6 +57,8 @@ class NackRequester:
         if number == before + 1:
             return 0, []
         gap = range(before + 1, number)
+        # Upstream tries to forget what lies before a key frame first; here nothing is kept of where those
+        # were.
         if len(self._missing) + len(gap) > _MOST_LISTED:
             self._missing.clear()
             self.overflown += 1
@@ -87,6 +90,7 @@ class NackRequester:
     def _ask(self, numbers: list[int], now_us: int) -> list[int]:
         for number in numbers:
             tries = self._missing[number][0] + 1
+            # It is asked for this last time, and then forgotten.
             if tries >= self._most_tries:
                 del self._missing[number]
             else:

@@ -46,6 +46,8 @@ class RoundTrips:
         off_ms = to_ms(rtt_us - self._average_us)
         self._variance = int(alpha * self._variance + (1.0 - alpha) * off_ms**2)
         self.value_us = max(self.value_us, rtt_us)
+        # The order matters: where the jump test fails, the drift test is not asked, as upstream's ``||`` has
+        # it.
         if not self._jumped(rtt_us) or not self._drifted(rtt_us):
             # While a jump is being judged, what it did to the averages is undone.
             self._average_us, self._variance = before_us, variance

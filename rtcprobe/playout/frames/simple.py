@@ -44,6 +44,7 @@ class _AtOnce(FrameReceiver):
 
     def _release(self, frame: Frame, now_us: int, *, damaged: bool = False) -> None:
         self.counters.frame_released(frame, now_us, target_us=0, minimum_us=0)
+        # One decoder: a frame waits for the ones before it.
         begin_us = max(now_us, self._busy[-1].at_us) if self._busy else now_us
         done_us = begin_us + self._decode_us
         self._busy.append(Shown(frame=frame, released_us=now_us, decoded_us=done_us, at_us=done_us, damaged=damaged))
@@ -101,11 +102,14 @@ class StockAiortc(_AtOnce):
         self._packets[number] = (packet, now_us)
         frame = self._first_frame()
         if frame is not None:
+            # aiortc decodes on with references missing; what is shown until the next key frame is said to be
+            # damaged.
             self._broken = self._broken and not frame.key
             self._release(frame, now_us, damaged=self._broken)
 
     def _note_missing(self, number: int, now_us: int) -> None:
         if self._newest is None or number > self._newest:
+            # No further back than aiortc's list reaches: a jump of thousands asks for the last 128 alone.
             gap = () if self._newest is None else range(max(self._newest + 1, number - _HISTORY), number)
             self._missing.update(dict.fromkeys(gap))
             self._newest = number

@@ -39,6 +39,7 @@ class Smoothing(Generic[Item]):
             return None
         self._last_ms = render_ms
         self._queue.append((render_ms, item))
+        # Behind others it waits for the look that they have planned already.
         return self.dequeue(now_us) if len(self._queue) == 1 else None
 
     def dequeue(self, now_us: int) -> Item | None:

@@ -21,6 +21,7 @@ from rtcprobe.wrapping import Unwrapper
 
 __all__ = ["PERIOD_S", "CaptureClock", "Minimums", "Synchronization", "relative_delay_ms"]
 
+# kSyncInterval of ``rtp_streams_synchronizer2.cc``.
 PERIOD_S: Final = 1.0
 # stream_synchronization.cc: a quarter of each gap, 30 ms are let be, 80 ms a step, 10 s at most of either.
 _WEIGHT: Final = 4
@@ -43,6 +44,7 @@ class CaptureClock:
 
     def report(self, ntp_s: float, timestamp: int) -> bool:
         """Take a sender report; return whether it fits those before."""
+        # Looked at before it is believed: a report that does not fit must not move the unwrapping on.
         ticks = self._unwrap.peek(timestamp)
         if any(ntp_s == old_s or ticks == old for old_s, old in self._reports):
             return True  # sent twice
@@ -70,6 +72,8 @@ class CaptureClock:
         mean_s = sum(ntp_s - first_s for ntp_s, _ in self._reports) / count
         mean = sum(ticks - first for _, ticks in self._reports) / count
         spread = sum((ticks - first - mean) ** 2 for _, ticks in self._reports)
+        # Least squares about the means, from the first report on: NTP seconds since 1900 would eat the digits
+        # otherwise. ``spread`` is above nought, for no two reports bear one RTP time.
         slope = sum((t - first - mean) * (s - first_s - mean_s) for s, t in self._reports) / spread
         return first_s + mean_s + slope * (self._unwrap.peek(timestamp) - first - mean)
 

@@ -47,6 +47,8 @@ class MillisecondTimer:
         """Return when a task is run that is posted with a delay: at once without one."""
         if wait_us <= 0:
             return now_us
+        # Whole milliseconds, rounded up, on a clock of whole milliseconds that is rounded down: up to one too
+        # many.
         self._run_ms = now_us // MS - (-wait_us // MS)
         return self.woken(now_us, now_us + 1)
 
@@ -68,6 +70,8 @@ class Metronome:
         """Return the tick at which a frame is released, or now."""
         next_us = now_us + TICK_US - (now_us - self.phase_us) % TICK_US
         latest_us = now_us + wait_us
+        # Upstream's rule word by word: so near to the tick one waits for it, though it comes too late by up
+        # to 5 ms.
         if latest_us < next_us - _EARLY_US or latest_us < now_us:
             return now_us
         if latest_us < next_us + TICK_US:

@@ -20,6 +20,7 @@ from rtcprobe.playout.frames.micros import MS, SECOND, to_ms
 
 __all__ = ["RENDER_US", "DecodeTimes", "Timing"]
 
+# kDefaultRenderDelay of ``timing.cc``.
 RENDER_US: Final = 10 * MS
 # decode_time_percentile_filter.cc: the first decodes warm the codec up and say nothing.
 _IGNORED: Final = 5
@@ -91,11 +92,13 @@ class Timing:
         """Take a new jitter delay; the first is applied at once."""
         if jitter_us != self.jitter_us:
             self.jitter_us = jitter_us
+            # Only at first: from then on the delay moves in ``released``, up by lateness, down to the target.
             self.current_us = self.current_us or jitter_us
 
     def released(self, render_us: int, now_us: int) -> None:
         """Let the delay follow: a frame to be shown at ``render_us`` was released at ``now_us``."""
         late_us = now_us - render_us + self.decode_us + RENDER_US
+        # By whole milliseconds, rounded to the nearest: half a millisecond early still counts as late.
         if to_ms(late_us) >= 0:
             self.current_us = min(self.current_us + late_us, self.target_us)
 

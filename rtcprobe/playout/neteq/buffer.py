@@ -42,6 +42,8 @@ class WaitingPacket:
     def yields_to(self, other: WaitingPacket) -> bool:
         """Return whether ``other``, of the same timestamp, is the one to keep."""
         if self.sequence != other.sequence:
+            # Half of the numbers are ahead (RFC 1982): this one is the younger, and so a copy in a later
+            # packet.
             return (self.sequence - other.sequence) & 0xFFFF < 0x8000
         return (self.codec_level, self.red_level) >= (other.codec_level, other.red_level)
 
@@ -82,6 +84,7 @@ class PacketBuffer:
             packets.append(packet)
             self._dtx += packet.is_dtx
             return flushed
+        # From behind: a late packet belongs near the end.
         at = len(packets)
         while at and packets[at - 1].timestamp > packet.timestamp:
             at -= 1
@@ -108,6 +111,8 @@ class PacketBuffer:
         packets = self.packets
         if not packets or packets[0].timestamp >= timestamp:
             return
+        # Further back than the horizon is another stream, which the decision is to see (``RESET``), not this
+        # one's past.
         floor = None if horizon_samples is None else timestamp - horizon_samples
         kept = [p for p in packets if p.timestamp >= timestamp or (floor is not None and p.timestamp <= floor)]
         self._discard([packet for packet in packets if packet not in kept])

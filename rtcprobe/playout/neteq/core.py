@@ -39,11 +39,12 @@ from rtcprobe.playout.neteq.stretch import NEEDED_SAMPLES
 
 __all__ = ["NetEq", "NetEqTrace"]
 
+# Defaults for who plays a capture without its session description; calls say what was negotiated.
 OPUS_PAYLOAD_TYPE: Final = 111
 RED_PAYLOAD_TYPE: Final = 63
 """What Chrome offers for ``opus/48000/2`` and ``red/48000/2``."""
 
-_LEAST_PACKETS: Final = 20  # ``kMinimumPackets`` in ``webrtc_voice_engine.cc``
+_LEAST_PACKETS: Final = 20  # audio_jitter_buffer_max_packets is raised to it, ``webrtc_voice_engine.cc``
 _STRETCHES: Final = frozenset({Operation.ACCELERATE, Operation.FAST_ACCELERATE, Operation.PREEMPTIVE_EXPAND})
 _INSISTENT: Final = _STRETCHES | {Operation.MERGE}  # done even where there is enough to play
 _SILENCE: Final = np.zeros(BLOCK_SAMPLES, dtype=np.float32)
@@ -78,6 +79,9 @@ class NetEqTrace:
     words: tuple[str, ...] = WORDS
 
 
+# Three short ways out of a tick: faded to nothing with nothing to wait for (upstream's muted state, which
+# costs no concealment); enough decoded already, so that whatever was decided waits unless it changes the
+# time; and a new stream, which is played from its first packet on with the target back at 80 ms.
 class NetEq:
     """A receiver's playout with the rules of libwebrtc's NetEQ; satisfies ``Playout``.
 

@@ -36,6 +36,7 @@ __all__ = [
     "level_factors",
 ]
 
+# kDelayBuckets and kBucketSizeMs of both optimizers: up to 2 s; kStartDelayMs of ``delay_manager.cc``.
 BUCKETS = 100
 BUCKET_MS = 20
 START_TARGET_MS = 80
@@ -103,6 +104,7 @@ class Histogram:
         for place in range(used):
             if not total:
                 break
+            # Order matters to the bit: upstream corrects from the first bucket on, and so does this.
             step = min(abs(total), buckets[place] >> 4)
             if total > 0:
                 step = -step
@@ -151,7 +153,7 @@ class UnderrunOptimizer:
         since = self._since_tick
         if since is None:
             return 0
-        count = int(np.searchsorted(ticks, since + _RESAMPLE_MS // TICK_MS, side="right"))
+        count = int(ticks.searchsorted(since + _RESAMPLE_MS // TICK_MS, side="right"))
         if count:
             self._worst_ms = max(self._worst_ms, int(late_ms[:count].max()))
         return count
@@ -318,6 +320,8 @@ def level_factor(target_ms: int) -> int:
     return 251 if target_ms <= 20 else 252 if target_ms <= 60 else 253 if target_ms <= 140 else 254
 
 
+# The bounds of ``level_factor``; ``searchsorted`` from the left keeps each bound on its lower side, as <=
+# does.
 _FACTOR_STEPS_MS = np.array([20, 60, 140])
 
 

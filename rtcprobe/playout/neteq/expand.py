@@ -62,6 +62,8 @@ _SLOPE_AFTER: Final = {3: 1049 // _M, 7: 2097 // _M}  # from the fourth and the 
 _MOST_CALLS: Final = 200  # ``kMaxConsecutiveExpands``
 _NOISE_AHEAD: Final = 2048  # two or three periods of the longest lag
 _STEPS: Final = np.float32(32768)  # of 16-bit sound (rule 2)
+_COUNT: Final = np.arange(2 * _LONGEST_LAG, dtype=np.float64)  # 0, 1, 2, … of a period's samples
+_COUNT_32: Final = _COUNT.astype(np.float32)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -157,8 +159,11 @@ class Expand:
         sound = self._mixed(material, voiced[OVERLAP_SAMPLES:], lag)
         self._fade(material, sound, lag)
         self._calls = min(self._calls + 1, _MOST_CALLS)
-        rounded: Pcm = np.rint(sound * _STEPS) / _STEPS
-        return rounded
+        # In place from here on, as below: a period is some hundred samples, and each array costs as much as its sums.
+        sound *= _STEPS
+        np.rint(sound, out=sound)
+        sound /= _STEPS
+        return sound
 
     def _begin(self) -> None:
         self._lag_index, self._direction, self._steady = -1, 1, False
@@ -182,8 +187,10 @@ class Expand:
             return last
         # Of the period before: a quarter with the mean lag, half with the third, none with the best.
         share = np.float32(0.25 if self._lag_index == 1 else 0.5)
-        previous = material.previous[-lag - OVERLAP_SAMPLES :]
-        return last + share * (previous - last)
+        voiced: Pcm = material.previous[-lag - OVERLAP_SAMPLES :] - last
+        voiced *= share
+        voiced += last
+        return voiced
 
     def _mixed(self, material: _Material, voiced: Pcm, lag: int) -> Pcm:
         """Return the period with ever more noise in it."""
@@ -194,14 +201,15 @@ class Expand:
         if target >= 1.0 and self._mix >= 1.0:
             return voiced.copy()
         noise = self._noise(material, lag)
+        mixed: Pcm = voiced - noise
         if step == 0.0:
-            weights = np.full(lag, self._mix, dtype=np.float32)
+            mixed *= np.float32(self._mix)
         else:
             falling = max(0, min(lag, int((self._mix - target) / step)))
-            weights = np.full(lag, target if falling < lag else self._mix, dtype=np.float32)
-            weights[:falling] = self._mix - step * np.arange(falling)
+            mixed[:falling] *= (self._mix - step * _COUNT[:falling]).astype(np.float32)
+            mixed[falling:] *= np.float32(target)
             self._mix = target if falling < lag else self._mix - step * lag
-        mixed: Pcm = noise + weights * (voiced - noise)
+        mixed += noise
         return mixed
 
     def _noise(self, material: _Material, lag: int) -> Pcm:
@@ -228,7 +236,7 @@ class Expand:
         sound *= np.float32(self.mute)
         if self._steady:
             return
-        sound *= 1 - np.float32(self._slope_q20 / _SLOPE_ONE) * np.arange(lag, dtype=np.float32)
+        sound *= 1 - np.float32(self._slope_q20 / _SLOPE_ONE) * _COUNT_32[:lag]
         gain = _ONE - ((lag * self._slope_q20 + 8192) >> 6)
         gain = (gain * self.mute_q14 + 8192) >> 14
         self.mute_q14 = 0 if self._calls > 3 and gain >= self.mute_q14 else gain

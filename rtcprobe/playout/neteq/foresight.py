@@ -24,6 +24,7 @@ from rtcprobe.playout.base import BLOCK_SAMPLES, Decoder
 from rtcprobe.playout.neteq.delay import DelayTarget
 from rtcprobe.playout.neteq.history import SAMPLES_PER_MS, TICK_MS, WINDOW_SAMPLES
 from rtcprobe.playout.neteq.stats import Counters
+from rtcprobe.wrapping import counted_on
 
 __all__ = ["DTX_BYTES", "Foresight"]
 
@@ -34,6 +35,7 @@ _AHEAD: Final = 4096
 """So many packets are looked at together: more than a minute, and no more than a stream that is flushed again and again
 would have to look at anew each time."""
 
+# Beyond every instant in samples that 64 bits can hold without overflow when two are subtracted.
 _NEVER: Final = 1 << 62
 _Column = npt.NDArray[np.int64]
 
@@ -68,6 +70,7 @@ class Foresight:
         ``clock`` is what ``Gliding.glide`` is told.
         """
         columns = coming.columns()
+        # Each payload is looked at once, however often it comes: a looped speech has a few hundred of them.
         distinct = set(columns.payloads)
         if columns.payload_type != payload_type or min(map(len, distinct), default=0) <= DTX_BYTES:
             return None
@@ -78,7 +81,9 @@ class Foresight:
         duration = durations.pop()
         if durations or duration < BLOCK_SAMPLES or any(map(decoder.has_fec, distinct)):
             return None
-        stamps = _unwrapped(columns.timestamps)
+        stamps = counted_on(columns.timestamps, 32)
+        # Frames that do not lie on one grid overlap or leave parts of frames out: of such a stream nothing is
+        # foreseen.
         if np.any((stamps - stamps[0]) % duration):
             return None
         return cls(columns, stamps, duration, _ticks(columns.at_s, *clock), counters)
@@ -146,19 +151,14 @@ class Foresight:
         return recent and not bool(np.any(self.stamps[oldest:place] == stamp))
 
 
-def _unwrapped(timestamps: _Column) -> _Column:
-    """Return 32-bit ``timestamps`` counted on, each as near as possible to the one before."""
-    steps = (np.diff(timestamps) + 0x80000000) % (1 << 32) - 0x80000000
-    unwrapped: _Column = np.cumsum(np.concatenate([timestamps[:1], steps]))
-    return unwrapped
-
-
 def _ticks(at_s: npt.NDArray[np.float64], start_s: float, period_s: float, index: int) -> _Column:
     """Return how many ticks are done when each packet is taken in; the n-th from 0 is at start + (index + n) · period.
 
     Instants are compared as whoever asks tick by tick compares them, to the last bit.
     """
     ticks = np.maximum(np.floor((at_s - start_s) / period_s).astype(np.int64) - 1 - index, 0)
+    # Division is off by a rounding at most, so that one step mends it; three are certain, and each is one
+    # comparison.
     for _ in range(3):
         ticks += start_s + (index + ticks) * period_s < at_s
     return ticks

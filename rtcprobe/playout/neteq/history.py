@@ -86,6 +86,7 @@ class ArrivalHistory:
             if timestamp + WINDOW_SAMPLES < newest:
                 return False
             at = len(timestamps) if timestamp >= newest else bisect_right(timestamps, timestamp)
+            # Rule 3: wholly covered by what begins before it, or with it.
             if at and ends[at - 1] >= timestamp + samples:
                 return False
             if at and timestamps[at - 1] == timestamp:
@@ -123,6 +124,8 @@ class ArrivalHistory:
         ticked_ms = tick * TICK_MS
         lateness, at_ms = ticked_ms * SAMPLES_PER_MS - timestamp, ticked_ms - timestamp // SAMPLES_PER_MS
         entry = (lateness, at_ms, timestamp)
+        # Who is slower and older than another can never be the fastest again; equal ones go too, so the
+        # younger stays, which leaves the window later.
         while fastest and lateness <= fastest[-1][0]:
             fastest.pop()
         while slowest and lateness >= slowest[-1][0]:

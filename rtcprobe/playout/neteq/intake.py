@@ -6,7 +6,7 @@ Rules:
        nothing yet to be late beside.
     3. A packet is one of the stream however its 32 bits of timestamp wrapped: as near to the one before as possible.
 
-Source: ``InsertPacketInternal`` in ``neteq_impl.cc`` (``modules/audio_coding/neteq`` of libwebrtc, branch-heads/7871).
+Source: ``InsertPacket`` in ``neteq_impl.cc`` (``modules/audio_coding/neteq`` of libwebrtc, branch-heads/7871).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from rtcprobe.playout.neteq.foresight import DTX_BYTES, Foresight
 from rtcprobe.playout.neteq.red import RedBlock, split_red
 from rtcprobe.playout.neteq.sound import Sound
 from rtcprobe.playout.neteq.stats import Counters
+from rtcprobe.wrapping import unwrapped
 
 __all__ = ["Intake"]
 
@@ -73,6 +74,8 @@ class Intake:
         flushed = False
         for block in blocks:
             for frame in self._frames(block, timestamp - block.timestamp_offset, sequence, tick):
+                # Of one RED packet all blocks after the one that overflowed the buffer are of the new
+                # beginning.
                 flushed |= self._buffer.insert(frame)
                 # Its lateness says nothing: the packets that it would be late beside are gone (rule 2).
                 if flushed:
@@ -114,9 +117,7 @@ class Intake:
         if not self._started:
             self._newest_timestamp = timestamp & 0xFFFFFFFF
         else:
-            # From -2^31 to 2^31 - 1: whichever is nearer (rule 3).
-            step = (timestamp - self._newest_timestamp + 0x80000000) & 0xFFFFFFFF
-            self._newest_timestamp += step - 0x80000000
+            self._newest_timestamp = unwrapped(timestamp, self._newest_timestamp, 32)  # rule 3
         return self._newest_timestamp
 
     def _frames(self, block: RedBlock, timestamp: int, sequence: int, tick: int) -> list[WaitingPacket]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -66,6 +67,17 @@ class _Leap(NamedTuple):
     sound: Pcm
 
 
+@cache
+def _row(step: int) -> _Column:
+    return step * np.arange(512)
+
+
+def _multiples(step: int, count: int) -> _Column:
+    """Return 0, ``step``, 2 · ``step``, …: the first ``count`` multiples, read-only where they are few."""
+    row = _row(step)
+    return row[:count] if count <= len(row) else step * np.arange(count)
+
+
 class Leaper:
     """Lets the parts of one ``NetEq`` leap."""
 
@@ -102,10 +114,13 @@ class Leaper:
         """
         foresight, waiting, sync = self._foresight, self._buffer.packets, self._sound.sync
         held, duration = len(waiting), foresight.duration
-        there = np.array([*(packet.timestamp for packet in waiting), *foresight.stamps[place:stop].tolist()])
-        missing = there != sync.end_timestamp + duration * np.arange(len(there))
-        frames = int(missing.argmax()) if missing.any() else len(there)
-        decoded_at = (duration * np.arange(frames + 1) + (sync.future - _LEAST_SAMPLES)) // BLOCK_SAMPLES + 2
+        there = np.concatenate([[packet.timestamp for packet in waiting], foresight.stamps[place:stop]])
+        row = _multiples(duration, len(there) + 1)
+        missing = there != row[:-1] + sync.end_timestamp
+        frames = int(missing.argmax())
+        if not missing[frames]:
+            frames = len(there)
+        decoded_at = (row[: frames + 1] + (sync.future - _LEAST_SAMPLES)) // BLOCK_SAMPLES + 2
         np.maximum(decoded_at, 1, out=decoded_at)
         if frames > held:
             # Each is looked for from the tick after the one before it was decoded.
@@ -120,8 +135,10 @@ class Leaper:
         place = foresight.latest + 1
         if place <= foresight.first or decision.was_flushed or self._sound.last_duration != foresight.duration:
             return None
+        # One less than would overflow the packet buffer: a flush is for a tick of its own.
         room = min(_MOST_PACKETS, self._buffer.max_packets - len(waiting) - 1)
         stop = max(place, min(place + room, foresight.calm_until(place)))
+        # What waits must lie before all that comes, or the row has a packet in it that was overtaken.
         if stop > place and waiting[-1].timestamp >= foresight.stamps[place]:
             return None
         frames, decoded_at = self._in_a_row(tick, place, stop)
@@ -130,13 +147,13 @@ class Leaper:
             ticks = min(ticks, int(foresight.ticks[stop]) - tick)
         if ticks <= 0:
             return None
-        come = np.searchsorted(foresight.ticks[place:stop], np.arange(tick, tick + ticks), side="right")
+        come = foresight.ticks[place:stop].searchsorted(np.arange(tick, tick + ticks), side="right")
         target_ms, raw_ms, late_ms, unrest = self._aims(tick, place, int(come[-1]))
         if unrest.any():
             # Out of its bounds a delay waits for the rest to be over; far out of them it waits for nothing.
             ends = unrest[come] + (np.arange(tick + 1, tick + ticks + 1) >= decision.rest_ticks) > 1
             ticks = int(ends.argmax()) if ends.any() else ticks
-        frames = int(np.searchsorted(decoded_at[:frames], ticks, side="right"))
+        frames = int(decoded_at[:frames].searchsorted(ticks, side="right"))
         sound, got = self._decoded([packet.payload for packet in waiting[:frames]], place, frames)
         if got < frames:  # a tick of its own will be refused as well
             ticks = int(decoded_at[got]) - 1
@@ -190,7 +207,7 @@ class Leaper:
         self._trace.operations.extend(bytes(leap.ticks))  # the first of the words: normal
         frames, duration = len(leap.decoded_at), foresight.duration
         # What waits from the next frame, before this tick takes one, to the newest.
-        decoded = np.searchsorted(leap.decoded_at, np.arange(leap.ticks), side="right")
+        decoded = leap.decoded_at.searchsorted(np.arange(leap.ticks), side="right")
         newest = np.concatenate([[waiting[-1].timestamp], foresight.stamps[leap.place : leap.place + int(come[-1])]])
         spans = newest[come] + duration - (expected + duration * decoded)
         level_q8 = self._decision.level.level_q8

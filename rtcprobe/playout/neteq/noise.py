@@ -25,6 +25,7 @@ from rtcprobe.playout.neteq.dsp import ENERGY_UNIT, linear_prediction, residual
 
 __all__ = ["WINDOW_SAMPLES", "BackgroundNoise"]
 
+# kVecLen, kMaxLpcOrder and kResidualLength of ``background_noise.h``.
 WINDOW_SAMPLES: Final = 256
 _ORDER: Final = 8
 _RESIDUAL_SAMPLES: Final = 64
@@ -33,7 +34,7 @@ _START_ENERGY: Final = 2500.0  # a room at -56 dBFS
 _START_THRESHOLD: Final = 500_000.0  # -33 dBFS: the first sound quieter than that is taken for the room
 _UNKNOWN_ENERGY: Final = 75_000.0  # -42 dBFS, as long as nothing was
 _DECAY: Final = 1 - 1 / 1024  # the loudest is half forgotten after 7 s of such ticks
-_MOST_CANDIDATES: Final = 64  # of ours: settled before they cost more memory than the look at them costs time
+_MOST_CANDIDATES: Final = 256  # of ours: settled before they cost more memory than the look at them costs time
 _FLOOR_SHARE: Final = 2.0**-20  # 60 dB below the loudest
 
 
@@ -82,17 +83,16 @@ class BackgroundNoise:
     def follow(self, windows: Pcm, again: Sequence[int]) -> None:
         """Do what ``update`` does for each of ``windows``, shape (n, 256), and ``update_again`` so often after each."""
         # The product of a row with itself: the one that ``@`` makes of two vectors, to the bit.
-        totals: list[float] = np.vecdot(windows, windows).astype(np.float64).tolist()
+        totals: list[float] = (np.vecdot(windows, windows).astype(np.float64) * ENERGY_UNIT).tolist()
         mean, threshold, loudest = self._mean, self._threshold, self._loudest
-        for place, (product, times) in enumerate(zip(totals, again, strict=True)):
-            total = product * ENERGY_UNIT
-            mean = total / WINDOW_SAMPLES
-            left = times
+        quiet: list[tuple[int, float]] = []
+        for place, (total, times) in enumerate(zip(totals, again, strict=True)):
+            mean, left = total / WINDOW_SAMPLES, times
             if mean >= threshold:
                 left += 1
             elif total >= 1:
-                threshold = max(mean, 1.0)
-                self._add(windows[place].copy(), mean)
+                threshold = mean if mean > 1.0 else 1.0  # noqa: FURB136 - and so does ``max``
+                quiet.append((place, mean))
             while left and mean >= threshold:  # which rises, and stays where it is higher
                 # What ``_crept`` does: a call of it takes longer than all this.
                 loudest *= _DECAY
@@ -102,6 +102,12 @@ class BackgroundNoise:
                 threshold = floor if threshold < floor else threshold  # noqa: FURB136
                 left -= 1
         self._mean, self._threshold, self._loudest = mean, threshold, loudest
+        if quiet:
+            # Copied together, as the sound they are of will be written over.
+            kept = windows[[place for place, _ in quiet]]
+            self._candidates += zip(kept, [each for _, each in quiet], strict=True)
+            if len(self._candidates) >= _MOST_CANDIDATES:
+                self._settle()
 
     def _add(self, sound: Pcm, mean: float) -> None:
         self._candidates.append((sound, mean))

@@ -85,6 +85,7 @@ class Sound:
         if not parts:
             return np.zeros(0, dtype=np.float32)
         sound = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        # How long comfort noise will last is not known, so it takes no RTP time (rule 2).
         if self._noise:
             self.noise_since = tick
         else:
@@ -107,6 +108,8 @@ class Sound:
     def conceal(self, tick: int) -> None:
         """Go on without a packet until a tick can be played."""
         sync, expand, counters = self.sync, self.expand, self._counters
+        # A period is 2.5 to 15 ms: one to four of them make a tick, and what is left over begins the next
+        # one.
         while sync.future - OVERLAP_SAMPLES < BLOCK_SAMPLES:
             period = expand.process(sync)
             counters.conceal(len(period), silent=expand.muted or self._noise, new_event=self.mode is not Mode.EXPAND)
@@ -174,6 +177,7 @@ class Sound:
 
     def _stretch(self, operation: Operation, decoded: Pcm) -> bool:
         sync = self.sync
+        # Sound that waits already, or was played just now, makes up the 30 ms that a stretch looks at.
         borrowed = max(0, NEEDED_SAMPLES - len(decoded))
         start = sync.end - borrowed
         signal = np.concatenate([sync.data[start : sync.end], decoded]) if borrowed else decoded
@@ -182,6 +186,7 @@ class Sound:
             done = preemptive_expand(signal, played, self.background.speech_energy)
             self._counters.stretch(done.moved_samples)
         else:
+            # Off by default, as in Chrome: then a fast accelerate is an ordinary one that waited for no rest.
             hurry = self._fast_accelerate and operation is Operation.FAST_ACCELERATE
             done = accelerate(signal, self.background.speech_energy, hurry=hurry)
             self._counters.stretch(-done.moved_samples)

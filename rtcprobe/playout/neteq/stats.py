@@ -101,6 +101,8 @@ class Counters:
         if not self.playing:
             return
         self.concealment_events += new_event
+        # A merge that plays less than was concealed has saved some: taken off what is booked next, never off
+        # the total, which only grows (W3C counters must).
         if samples < 0:
             self._correction -= samples
             if silent:
@@ -135,6 +137,8 @@ class Counters:
         self.total += samples
         self.primary_decoded += frames
         waited_ms, target_ms, minimum_ms = sums_ms
+        # Sums of milliseconds over frames, times the samples of one: what as many calls of ``emit`` add up
+        # to.
         self.emit(duration, waited_ms, target_ms, minimum_ms)
         self.emitted += (frames - 1) * duration
 
@@ -142,6 +146,7 @@ class Counters:
         """Book the end of a gap: from 150 ms of concealment on it was an interruption."""
         if not self.playing:
             return
+        # Since the last gap ended: what a merge added belongs to the gap it closed.
         samples = self.concealed - self._concealed_at_event_end
         if samples >= _INTERRUPTION_SAMPLES:
             self.interruptions += 1

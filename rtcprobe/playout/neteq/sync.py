@@ -34,10 +34,14 @@ class SyncBuffer:
     def __init__(self) -> None:
         self.data: Pcm = np.zeros(_CAPACITY, dtype=np.float32)
         self.end = HISTORY_SAMPLES
+        # As if a whole history of silence had been played: the first concealment finds something to look back
+        # at.
         self.next = HISTORY_SAMPLES - OVERLAP_SAMPLES
         self.end_timestamp = 0
         self.trailing_invented = 0
         """Samples made up since the last decoded one."""
+        # (first, one after the last) of made-up stretches, as indexes of ``data``: few, for each read forgets
+        # what it passed.
         self._invented: list[tuple[int, int]] = []
 
     @property
@@ -97,6 +101,7 @@ class SyncBuffer:
             self.push_invented(np.zeros(lacking, dtype=np.float32))
             start = self.next
         block = self.data[start : start + count].copy()
+        # The overlap is never played away: what comes next is faded into it.
         self.next = min(start + count, self.end - OVERLAP_SAMPLES)
         return block
 

@@ -35,6 +35,7 @@ __all__ = [
     "render_vendors",
 ]
 
+# A row each and sections of as many as fit: at 500 the table alone is a page that nobody scrolls through.
 MOST_RESULTS: Final = 500
 
 

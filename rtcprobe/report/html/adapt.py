@@ -18,6 +18,7 @@ from rtcprobe.result import Clock
 
 __all__ = ["AdaptCase", "adapt_page"]
 
+# Four strokes are all that tell lines apart without colours (``curves``): of more flows no panel is drawn.
 _FLOW_TONES: Final[tuple[Tone, ...]] = ("accent", "warn", "soft", "ink")
 _FIRST = "One call, the first of them"
 _SHADE = "; the shade is what the others sent"
@@ -93,6 +94,7 @@ def _part(each: AdaptCase, name: str) -> dict[str, object]:
 
 def _whole(row: Sequence[str]) -> tuple[str, ...]:
     """Return a row whose values are not broken into lines."""
+    # On a phone a cell would else break between figure and unit.
     return (row[0], *(value.replace(" ", "\u00a0") for value in row[1:]))
 
 
@@ -121,9 +123,11 @@ def panels_of(course: Course, courses: Sequence[Course], case: Case) -> list[Pan
     """Return rate, delay, size and drops of one call; ``courses`` give the shade."""
     at_s = np.arange(len(course.target_bps), dtype=np.float64) + 0.5
     longest, mean = (1e3 * np.array(delays_s) for delays_s in delays_by_second(course))
+    # A line without a rate has no capacity to draw.
     capacity = [(at, bps) for at, bps in capacity_of(case.link, case.length_s) if bps < float("inf")]
     lines = []
     if capacity:
+        # The last rate holds until the end: a step without a next one would not be drawn at all.
         steps = [*capacity, (case.length_s, capacity[-1][1])]
         lines.append(
             Curve(

@@ -41,10 +41,22 @@ Width = Literal["wide", "narrow"]
 
 _DOTS: Final = {"wide": 420, "narrow": 140}
 """As many samples as can be told apart; more are drawn as bins."""
+# Four pixels a bin, narrow and wide.
 _BINS: Final = {"wide": 280, "narrow": 100}
+# CSS pixels: the page's column, and a phone of 390 less its margins; a picture scales between.
 _PIXELS: Final = {"wide": 1120, "narrow": 380}
+# CSS pixels, a little below the page's own text: figures of axes, not sentences.
 _TEXT: Final = 11.5
-_LINES: Final = ((ACCENT, "-"), (INK, "--"), (WARN, "-"), (SOFT, ":"), (ACCENT, ":"), (INK, ":"))
+# Strokes all differ: colours alone tell nobody apart who does not see them, nor on paper (WCAG 1.4.1). Lengths are in
+# line widths; style.css has the same strokes for the keys below a picture.
+_LINES: Final = (
+    (ACCENT, "-"),
+    (INK, "--"),
+    (WARN, "-."),
+    (SOFT, ":"),
+    (ACCENT, (0, (9.0, 2.5))),
+    (INK, (0, (5.0, 1.6, 1.0, 1.6, 1.0, 1.6))),
+)
 MOST_LINES: Final = len(_LINES)
 """As many as can be told apart without knowing colours."""
 # From there an axis in seconds has numbers that nobody reads as a time.
@@ -147,6 +159,7 @@ def over_time(
     gap, top, bottom, left, right = 26, 20, 34, 40, 10
     height = top + bottom + len(directions) * panel + (len(directions) - 1) * gap
     figure = Figure(figsize=(pixels / 72, height / 72), dpi=72)
+    # One axis for sound, pictures and messages of a call: what stands below each other happened at once.
     ends = [_end(each) for each in (*directions, *beside)]
     begin_s, end_s = min(each[0] for each in ends), max(each[1] for each in ends)
     span_s = max(end_s - begin_s, 1e-3)
@@ -157,7 +170,9 @@ def over_time(
     for index, each in enumerate(directions):
         base = height - top - (index + 1) * panel - index * gap
         axes = figure.add_axes((left / pixels, base / height, (pixels - left - right) / pixels, panel / height))
+        # Half a dot's width, so that the first and last are whole.
         axes.set_xlim(begin_s - 0.004 * span_s, end_s + 0.004 * span_s)
+        # The uppermost tenth is for crosses and circles (0.95 of the height).
         axes.set_ylim(0.0, tallest * 1.18)
         _style(axes, ticks_x=8 if width == "wide" else 5, ticks_y=4)
         axes.set_title(f"{each.title}, ms", loc="left", fontsize=_TEXT, color=INK, pad=6, y=1.0)
@@ -209,6 +224,7 @@ def _end(each: Heard) -> tuple[float, float]:
 def _style(axes: Axes, *, ticks_x: int, ticks_y: int) -> None:
     axes.set_axisbelow(True)
     axes.set_title("", y=1.0)  # told where titles stand, matplotlib need not lay out everything to find out
+    # The page's own paper shows through, dark or light.
     axes.patch.set_visible(False)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
@@ -218,12 +234,14 @@ def _style(axes: Axes, *, ticks_x: int, ticks_y: int) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(ticks_x, steps=[1, 2, 5, 10]))
     axes.yaxis.set_major_locator(MaxNLocator(ticks_y, steps=[1, 2, 2.5, 5, 10]))
     for axis in (axes.xaxis, axes.yaxis):
+        # Adding 0.0 takes the sign from −0; a comma parts thousands as everywhere on the page.
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value + 0.0:,.4g}"))
 
 
 def _time_axis(axes: Axes, span_s: float, *, calls: int, last: bool) -> None:
     minutes = span_s >= _MINUTES_FROM_S
     if minutes:
+        # Whole minutes, at most nine of them: matplotlib's own steps (2.5, 20) are no times.
         step_s = 60.0 * next(step for step in (1, 2, 5, 10, 15, 30, 60, 120, 1440) if span_s / 60 / step <= 9)
         low, high = axes.get_xlim()
         axes.set_xticks(np.arange(math.ceil(low / step_s), math.floor(high / step_s) + 1) * step_s)
@@ -243,6 +261,7 @@ def _draw_heard(axes: Axes, each: Heard, edges: Floats, most: int) -> None:
             _band(axes, aims, WARN, lw=0.6, alpha=0.35)
             _stairs(axes, aims.median, aims, baseline=None, fill=False, edgecolor=WARN, lw=1.2)
         else:
+            # The last target holds to the end of the axis.
             since = np.append(each.target_since_s, max(edges[-1], each.target_since_s[-1]))
             aims_ms = np.append(each.target_ms, each.target_ms[-1])
             axes.step(since, aims_ms, where="post", color=WARN, linewidth=1.4)
@@ -259,6 +278,7 @@ def _draw_heard(axes: Axes, each: Heard, edges: Floats, most: int) -> None:
             markerfacecolor=ACCENT,
             markeredgewidth=0,
         )
+    # x in seconds, y as a share of the panel's height: what never came has no delay to stand at.
     above = axes.get_xaxis_transform()
     for missed_s, marker, colour in ((each.rejected_s, "o", WARN), (each.lost_s, "x", BAD)):
         at_s = missed_s
@@ -283,6 +303,8 @@ def _stairs(axes: Axes, values: Floats, bins: Bins, **look: Any) -> None:
 
 def _limits(axes: Axes, limits: Sequence[Limit]) -> None:
     right = axes.get_xlim()[1]
+    # From left to right, each a line higher (six, then from below again): texts of limits that are near stand above
+    # each other.
     for index, each in enumerate(sorted(limits, key=lambda limit: limit.at_ms)):
         colour = BAD if each.tone == "bad" else SOFT
         axes.axvline(each.at_ms, color=colour, linewidth=1.0, linestyle=(0, (4, 3)))
@@ -296,11 +318,12 @@ def _limits(axes: Axes, limits: Sequence[Limit]) -> None:
         )  # fmt: skip
 
 
-def _draw_share(axes: Axes, each: Series, farthest: float, look: tuple[str, str], *, dots: bool) -> None:
+def _draw_share(axes: Axes, each: Series, farthest: float, look: tuple[str, Any], *, dots: bool) -> None:
     x, share = ecdf(each.values_ms, of=max(each.of, 1))
     if not len(x):
         return
     colour, line = look
+    # From 0 to the edge: a distribution that ends below 100 % shows what never came (rule 2).
     axes.step([0.0, *x, farthest], [0.0, *share, share[-1]], where="post", color=colour, linewidth=1.6, linestyle=line)
     if dots and len(x) == len(each.values_ms) <= 200:
         axes.plot(

@@ -31,8 +31,11 @@ WIDTHS: Final[tuple[Width, ...]] = ("wide", "narrow")
 _COLOURS: Final = {"ink": INK, "accent": ACCENT, "warn": WARN, "soft": SOFT, "bad": BAD}
 _STROKES: Final = {"ink": "--", "accent": "-", "warn": "-.", "soft": ":", "bad": "-"}
 _WORDS: Final = {"ink": "dashed", "accent": "line", "warn": "dash-dotted", "soft": "dotted", "bad": "crosses"}
+# As ``charts``: the page's column, and a phone's.
 _PIXELS: Final = {"wide": 1120, "narrow": 380}
+# As ``charts``.
 _TEXT: Final = 11.5
+# CSS pixels: a panel's height, and what lies between, above, below and beside them.
 _PANEL, _GAP, _TOP, _BOTTOM, _LEFT, _RIGHT = 116, 30, 20, 34, 46, 10
 
 
@@ -91,6 +94,7 @@ def panels(
             axes = figure.add_axes((_LEFT / pixels, base / height, (pixels - _LEFT - _RIGHT) / pixels, _PANEL / height))
             _style(axes, end_s, wide=width == "wide", last=index == len(several) - 1)
             _draw(axes, each)
+            # A curve a line, as ``_heading_lines`` counts them: the SVG's text does not wrap by itself.
             heading = each.heading if width == "wide" else each.heading.replace(": ", ":\n", 1).replace("), ", "),\n")
             axes.set_title(heading, loc="left", fontsize=_TEXT, color=INK, pad=6, y=1.0)
             base -= _GAP - _TOP
@@ -135,6 +139,7 @@ def _draw(axes: Axes, panel: Panel) -> None:
             axes.plot(each.at_s, each.values, **look)  # type: ignore[arg-type]
     if panel.band is not None and len(panel.band.high):
         most = max(most, float(np.nanmax(panel.band.high)))
+    # Room for the crosses at 0.94; a panel of zeros has an axis to 1, for matplotlib's would be of ±0.05.
     axes.set_ylim(0.0, 1.15 * most if most else 1.0)
     if panel.marked_s is not None and len(panel.marked_s):
         axes.plot(

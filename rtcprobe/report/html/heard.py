@@ -70,6 +70,7 @@ def heard_page(several: list[Heard], *, title: str | None = None) -> str:
                 "warnings": heard.warnings,
             }
         )
+    # Three in the tab's title, as it is cut there anyway.
     names = ", ".join(each.name for each in several[:3])
     return environment().get_template("heard.html.j2").render(title=title or f"{names} · rtcprobe hear", files=files)
 
@@ -80,7 +81,9 @@ def _seen(each: SeenStream, kind: str, name: str) -> dict[str, object]:
     series = each.middle.series
     frozen = np.array([value or 0.0 for value in series["frozen"]], dtype=np.float64)
     waited = np.array([np.nan if value is None else value for value in series["jitter_buffer_ms"]], dtype=np.float64)
+    # A second's figure stands in its middle.
     at_s = np.arange(len(frozen), dtype=np.float64) + 0.5
+    # Seconds in which no picture was decoded have no wait: neither zero nor as long as before.
     known = np.isfinite(waited)
     plots = []
     if known.any():
@@ -110,6 +113,7 @@ def _seen(each: SeenStream, kind: str, name: str) -> dict[str, object]:
         ),
         "plots": plots,
         "warnings": each.warnings,
+        # R is of sound: of pictures nothing is assumed.
         "assumptions": (),
         "beside": [],
         "caption": _PICTURES,
@@ -131,6 +135,7 @@ def _plots(each: HeardStream, name: str) -> list[Markup]:
         delay_ms=delay[heard],
         lost_s=at_s[concealed > _PLAINLY_MADE_UP],
         rejected_s=np.zeros(0),
+        # A step holds from the beginning of its second.
         target_since_s=at_s[aimed] - 0.5,
         target_ms=target[aimed],
     )

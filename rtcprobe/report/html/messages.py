@@ -20,7 +20,9 @@ from rtcprobe.ways import Way
 
 __all__ = ["Shown", "deliveries", "shown"]
 
+# Rows; whoever wants all has the JSON.
 _SLOWEST = 10
+# Waterfalls, as of sound: one each way of two.
 _DRAWN = 2
 
 
@@ -95,6 +97,7 @@ def _slowest_table(result: Result) -> Table | None:
     if not held:
         return None
     held.sort(key=lambda each: -each[1].delay_s)
+    # Columns of zeros would push the reason off a phone.
     stages = [name for name in MESSAGE_STAGES if any((each.stages or {}).get(name) for _, each in held[:_SLOWEST])]
     rows = []
     for way, each in held[:_SLOWEST]:
@@ -116,6 +119,7 @@ def _held_up(account: Account, moved_s: Mapping[int, float]) -> list[tuple[float
     spans = sorted(spans_on_axis(account, moved_s, "head of line"))
     joined: list[tuple[float, float]] = []
     for from_s, until_s in spans:
+        # Waits overlap, as messages queue behind one; drawn on each other their shades would add up.
         if joined and from_s <= joined[-1][1]:
             joined[-1] = joined[-1][0], max(joined[-1][1], until_s)
         else:

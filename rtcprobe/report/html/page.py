@@ -37,7 +37,9 @@ MOST_BYTES: Final = 900_000
 LANDMARK_MS: Final = 100.0
 """The line of every distribution of delays, whatever its budgets."""
 
+# percentile = "p" 1*2DIGIT [ "." 1*DIGIT ]      as ``verdict.budgets`` reads it: its share stands on the limit's line
 _PERCENTILE: Final = re.compile(r"p\d{1,2}(\.\d+)?")
+# Seconds between two calls laid end to end: as long as between two markers, so a border hides none.
 _PAUSE_S: Final = 0.5
 
 _NO_TEXT: Final = re.compile(
@@ -88,8 +90,10 @@ class Section:
 
 def report(results: Sequence[Result], *, title: str | None, dumps: Sequence[Dump]) -> str:
     """Return the page of ``results``; see ``render_report``."""
+    # Before anything is numbered: anchors and the overview's links go by this order.
     results = newest_first(results)
     names = list(dict.fromkeys(each.scenario for each in results))
+    # Sections are rendered first, as only their text says how many fit.
     whole = _whole(results)
     return (
         environment()
@@ -118,6 +122,7 @@ def environment() -> Environment:
     made = Environment(
         loader=PackageLoader("rtcprobe.report.html"),
         autoescape=True,
+        # A name that a template has wrong is a fault that tests meet, not an empty cell that a reader does.
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -141,6 +146,7 @@ def _percent(part: float, whole: float) -> str:
 def _whole(results: Sequence[Result]) -> dict[int, Markup]:
     """Return the sections of as many results as fit, by place: those that did not pass before others."""
     template = environment().get_template("_section.html.j2")
+    # Who looks at 200 runs looks for those that failed.
     ranked = sorted(range(len(results)), key=lambda index: (results[index].verdict == "pass", index))
     whole: dict[int, Markup] = {}
     room = MOST_BYTES
@@ -148,6 +154,7 @@ def _whole(results: Sequence[Result]) -> dict[int, Markup]:
         section = _section(results[index], f"r{index + 1}")
         text = Markup(template.render(s=section, single=len(results) == 1))  # noqa: S704 - the template has escaped it
         room -= len(text.encode())
+        # One is always shown, however long.
         if room < 0 and whole:
             break
         whole[index] = text
@@ -159,6 +166,7 @@ def _section(result: Result, anchor: str) -> Section:
     ears = _drawn(every)
     watched = _drawn([(way, each) for way, each in result.of_kind("glass_to_glass").items() if each.scheduled])
     sent = _drawn([(way, each) for way, each in result.of_kind("messages").items() if each.scheduled])
+    # One layout for sound, pictures and messages: they share their axis of time.
     laid_out = _laid_out([each for _, each in (*ears, *watched, *sent)])
     seen = [sights.frames(way, each, *laid_out) for way, each in watched]
     heard = [_heard(direction, ear, *laid_out) for direction, ear in ears]
@@ -218,13 +226,16 @@ def _drawn(ears: Sequence[tuple[Way, Account]]) -> list[tuple[Way, Account]]:
     if len(ears) <= MOST_LINES:
         return list(ears)
     ranked = sorted(ears, key=lambda each: each[1].total_s if each[1].heard else math.inf)
+    # Ranked by delay, drawn in the result's own order, so that lines keep their names' order.
     chosen = [ranked[0], *ranked[1 - MOST_LINES :]]
     return [each for each in ears if each in chosen]
 
 
 def _heard(direction: Way, ear: Account, moved_s: Mapping[int, float], begins_s: tuple[float, ...]) -> Heard:
     """Return what is drawn of one direction, the time of each call ``moved_s`` later."""
+    # Fixed playout aims at nothing, and old results kept no steps: an empty line of steps, none drawn.
     steps = (ear.playout and ear.playout.target_steps) or TargetSteps(since_s=(), target_delay_s=())
+    # Results of one call kept no call with their steps.
     of_calls = steps.call or (0,) * len(steps.since_s)
     since_s = [moved_s.get(call, 0.0) + at_s for call, at_s in zip(of_calls, steps.since_s, strict=True)]
     return on_axis(
@@ -315,6 +326,7 @@ def _limits(budgets: Sequence[BudgetOutcome], metric: str) -> list[Limit]:
     """Return the lines of the budgets on exactly ``metric`` that are delays."""
     out: list[Limit] = []
     for each in budgets:
+        # A share_above's limit is no delay, though its threshold is.
         if each.metric != metric or each.unit != "s":
             continue
         share = float(each.aggregate[1:]) / 100 if _PERCENTILE.fullmatch(each.aggregate) else None

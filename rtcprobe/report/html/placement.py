@@ -85,6 +85,7 @@ def _maps(answer: Answer, rule: Rule, name: str) -> list[Markup]:
         Mark(at=_place(each), kind="people", label="" if each in rule.edges else each, size=share)
         for each, share in regions.items()
     ]
+    # A set: groups of one region differ in access, and enter at one edge.
     entered = {(group.region, edge) for group, (_, edge, _) in zip(answer.question.groups, answer.entries, strict=True)}
     ways = [(_place(region), _place(edge)) for region, edge in sorted(entered)] if near else []
     label = f"Map of {len(regions)} regions of users, and of the edges {', '.join(rule.edges)}."

@@ -30,7 +30,9 @@ class Bins:
 def binned(at: Floats, values: Floats, edges: Floats) -> Bins:
     """Return what the bins between ``edges`` (ascending) hold of ``values`` at ``at``, both of shape (n,)."""
     count = len(edges) - 1
+    # The last edge belongs to the last bin.
     place = np.clip(np.searchsorted(edges, at, side="right") - 1, 0, count - 1)
+    # By bin, then by value: least, middle and greatest of each are then at known places.
     ordered = values[np.lexsort((values, place))]
     ends = np.cumsum(np.bincount(place, minlength=count))
     begins = np.concatenate([[0], ends[:-1]])
@@ -47,6 +49,7 @@ def binned_steps(since: Floats, values: Floats, edges: Floats) -> Bins:
 
     A bin also holds what it began with; ``median`` is over the values it saw, however long each.
     """
+    # The step that a bin begins in began before it, perhaps long before: else its value would be missing there.
     begun = np.searchsorted(since, edges[:-1], side="right") - 1
     known = begun >= 0
     at = np.concatenate([since, edges[:-1][known]])
@@ -63,5 +66,6 @@ def ecdf(values: Floats, *, of: int, most: int = 600) -> tuple[Floats, Floats]:
     count = len(ordered)
     if not count:
         return np.zeros(0), np.zeros(0)
+    # Ranks evenly apart, first and last among them: 600 corners over the 208 pixels of a distribution (rule 2).
     kept = np.arange(count) if count <= most else np.unique(np.linspace(0, count - 1, most).round().astype(int))
     return ordered[kept], (kept + 1) / of

@@ -16,6 +16,7 @@ from rtcprobe.runtime.seconds import spans
 
 __all__ = ["MOST_CLIENTS", "relay_page"]
 
+# Clients drawn: each has two ways of up to three panels, for wide and for narrow screens.
 MOST_CLIENTS = 8
 _WAYS = {"to_server": "to the server", "to_client": "to the client"}
 _CAPTION = (

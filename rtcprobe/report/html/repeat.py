@@ -54,6 +54,7 @@ def _changes(result: Result) -> list[str] | None:
         return None
     try:
         changes = list(_differences(find_scenario(result.scenario).settings, result.settings))
+        # Rule 1: found, applied to the scenario of this version, and its digest compared.
         if len(changes) > _MOST_CHANGES or find_scenario(result.scenario, changes).digest != result.scenario_digest:
             return None
     except RtcprobeError:
@@ -64,6 +65,7 @@ def _changes(result: Result) -> list[str] | None:
 def _differences(ours: Mapping[str, Any], theirs: Mapping[str, Any], path: str = "") -> Iterator[str]:
     for key, value in theirs.items():
         mine = ours.get(key)
+        # Into a mapping that is there; one that is not is set whole.
         if isinstance(value, Mapping) and isinstance(mine, Mapping) and mine:
             yield from _differences(mine, value, f"{path}{key}.")
         elif value != mine and (value or mine):
@@ -72,6 +74,7 @@ def _differences(ours: Mapping[str, Any], theirs: Mapping[str, Any], path: str =
 
 def _flow(value: Any) -> str:
     text = yaml.safe_dump(_plain(value), default_flow_style=True, allow_unicode=True, width=10_000, sort_keys=False)
+    # PyYAML ends a bare scalar with a document's end.
     return text.removesuffix("\n").removesuffix("\n...")
 
 

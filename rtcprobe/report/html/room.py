@@ -112,6 +112,7 @@ def room(result: Result) -> Told | None:
 
 def _heats(result: Result) -> Iterator[Heat]:
     """Yield the matrix of sound, then that of pictures."""
+    # Whole sentences, not parts put together: a language has an order of its own.
     heard = say("Who hears whom, ms: rows speak, columns hear; large p50, small p95")
     seen = say("Who sees whom, ms: rows show, columns watch; large p50, small p95")
     heard_in_groups = say(
@@ -151,9 +152,11 @@ def _rows(found: Matrix) -> Iterator[ShadedRow]:
 
 def _shade(cell: Cell | None) -> Shade:
     if cell is None:
+        # Nobody sends that way: neither silent nor late.
         return Shade(text="·")
     title = arrow(Way.of(cell.worst.talker, cell.worst.listener))
     if cell.p50_s is None:
+        # The darkest shade: nothing heard is later than anything.
         return Shade(text=say("never"), level="h5", title=title)
     tail = "" if cell.p95_s is None else milliseconds(cell.p95_s, 0)
     if cell.ways > 1:
@@ -166,6 +169,7 @@ def _shade(cell: Cell | None) -> Shade:
 
 def _key() -> Iterator[tuple[str, str]]:
     """Yield each shade and what it stands for."""
+    # From the very limits, so that the key cannot say anything else than the cells.
     ends = [f"{each * 1e3:g}" for each in LEVELS_S]
     yield "h0", f"≤ {ends[0]}"
     for place, (low, high) in enumerate(pairwise(ends), 1):
@@ -192,6 +196,7 @@ def _strip(found: Hour) -> Strip:
     rows = []
     for row in found.rows:
         bars = [
+            # A spell shorter than a third of a per cent would be no pixel of a phone's strip.
             Bar(left=share(begin_s), width=round(max(share(end_s) - share(begin_s), 0.3), 2), kind=kind)
             for kind, periods in (("heard", row.heard), ("gap", row.gaps))
             for begin_s, end_s in periods
@@ -204,10 +209,12 @@ def _strip(found: Hour) -> Strip:
         told = say("heard {periods}", periods=periods) if periods else ""
         if row.gaps:
             told += say("; {count} gaps", count=len(row.gaps))
+        # All that the strip shows, for who cannot see it: heard when, how many gaps, which cues.
         told += "".join(f"; {each.words}" for each in marks)
         rows.append(
             StripRow(name=group_named(row.name), role=row.role, bars=tuple(bars), marks=tuple(marks), told=told)
         )
+    # Whole seconds and minutes, at most nine of them.
     step_s = next((each for each in (1, 2, 5, 10, 30, 60, 300, 600) if whole_s / each <= 8), 1800)
     ticks = tuple((share(at), f"{at:g}") for at in range(0, int(whole_s) + 1, step_s))
     return Strip(caption=say("The first call, s: who was heard when"), rows=tuple(rows), ticks=ticks)

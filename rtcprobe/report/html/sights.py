@@ -58,6 +58,7 @@ def worst(result: Result) -> tuple[Worst, ...]:
     """
     found = []
     kept = [(way, each, each.worst) for way, each in result.of_kind("glass_to_glass").items() if each.worst is not None]
+    # Of many ways those whose worst second was the worst; equal ones may be more than so many.
     ranked = sorted((still.second_ssim for _, _, still in kept if still.jpeg))[:_STILLS]
     for way, account, still in kept:
         if not still.jpeg or still.second_ssim > ranked[-1]:

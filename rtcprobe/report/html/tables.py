@@ -32,7 +32,9 @@ __all__ = [
 MOST_COLUMNS = 2
 """As many ways or legs as stand beside each other; of more, each has a row."""
 
+# Figures of ``link.Achieved`` that count packets: no shares.
 _COUNTS = ("offered", "delivered")
+# A row of these says nothing that its absence does not.
 _NO_NEWS = frozenset({NOTHING, "0%"})
 
 _LINK_ROWS = (
@@ -76,6 +78,7 @@ class Table:
 
 def turned(table: Table) -> Table:
     """Return the table with a row for each of its columns."""
+    # The first column's heading becomes that of the names; no-break blanks, as names are what a row is found by.
     heads, *rows = zip(table.columns, *table.rows, strict=True)
     lines = tuple((name.replace(" ", "\N{NO-BREAK SPACE}"), *cells) for name, *cells in rows)
     return replace(table, columns=heads, rows=lines, groups=())
@@ -111,6 +114,7 @@ def mouth_to_ear_table(result: Result) -> Table | None:
     rows: list[tuple[str, ...]] = []
     for name in ("p50", "p90", "p95", "p99"):
         cells = [_cell(ear.summary, name) for _, ear in ears]
+        # A p99 that no way has enough markers for would be a row of dashes.
         if any(cell != NOTHING for cell in cells):
             rows.append((f"{name}, ms", *cells))
     rows.append(("mean; min–max, ms", *(NOTHING if ear.summary is None else _extremes(ear.summary) for _, ear in ears)))
@@ -130,7 +134,9 @@ def link_table(result: Result) -> Table | None:
     rows = [(title, *(_link_figure(side, key) for side in sides)) for title, key in _LINK_ROWS]
     chance = [by_chance(report) for _, report in reports]
     if any(chance):
+        # Below "achieved" alone: what was asked for is no chance.
         spread = [cell for said in chance for cell in (NOTHING, said or NOTHING)]
+        # Below the loss it is about.
         rows.insert(1, ("is that loss chance? [95 %]", *spread))
     drops = [
         ", ".join(f"{count:,} {say(cause)}" for cause, count in getattr(side, "drops", {}).items()) or NOTHING
@@ -158,8 +164,10 @@ def mapping_table(caption: str, mapping: Mapping[str, Any]) -> Table | None:
 def overview(results: Sequence[Result]) -> Table:
     """Return all results, a row each."""
     rows = []
+    # Results from before environments were kept have no date: then no column of dashes.
     dated = any(_when(each) != NOTHING for each in results)
     for result in results:
+        # One figure a run in the table of all: a conversation is as good as its slowest way.
         worst = [_worst(result, name) for name in ("p50", "p95")]
         joins = [percentile(result.join.summary.get("first_audio"), name) for name in ("p50", "p95")]
         rows.append(
@@ -261,6 +269,7 @@ def _flat(mapping: Mapping[str, Any], path: str) -> Iterator[tuple[str, str]]:
             yield name, "; ".join(str(each) for each in value) or NOTHING
         elif key == "flags":
             yield name, str(value).replace(" --", "\n--")  # a line each: hyphens are where lines else break
+        # Keys carry their units (``records``): what ends in _s is seconds, and told in milliseconds.
         elif key.endswith("_s") and isinstance(value, (int, float)):
             yield f"{path}{spaced(key.removesuffix('_s'))}", f"{milliseconds(value, 2)} ms"
         else:

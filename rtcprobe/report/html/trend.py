@@ -22,7 +22,9 @@ from rtcprobe.ways import Way
 
 __all__ = ["Group", "Line", "newest_first", "trends"]
 
+# Of the viewBox; points keep off its rim by _EDGE, or half of the last dot would be cut.
 _WIDTH, _HEIGHT, _EDGE = 260.0, 44.0, 4.0
+# Values in words; the picture has all.
 _TOLD = 5
 # One point is no line.
 _FEWEST = 2
@@ -51,12 +53,14 @@ class Group:
 def newest_first(results: Sequence[Result]) -> list[Result]:
     """Return the runs of a history newest first, by their dates where all have one; others as they were given."""
     keys = [_situation(each) for each in results]
+    # Every run is of a situation of its own: no history, and who gave them chose their order.
     if len(set(keys)) == len(keys):
         return list(results)
     turned = list(reversed(results))
     dates = [str(each.environment.get("date", "")) for each in turned]
     if not all(dates):
         return turned
+    # Sorted by the date alone, as ISO 8601 in UTC sorts as text; equal ones keep their order.
     return [each for _, each in sorted(zip(dates, turned, strict=True), key=lambda entry: entry[0], reverse=True)]
 
 
@@ -69,6 +73,7 @@ def trends(results: Sequence[Result]) -> list[Group]:
     alike = [(key[0], key[2]) for key, _ in shown]
     made = []
     for (scenario, digest, target, instrument), runs in shown:
+        # The same name and target with another digest: the scenario was changed in between.
         told = f", scenario {digest[:6]}" if alike.count((scenario, target)) > 1 else ""
         lines = tuple(line for name, read in _figures(runs) if (line := _line(name, [*map(read, runs)])) is not None)
         if lines:
@@ -140,6 +145,7 @@ def _picture(name: str, found: Sequence[Quantile | None]) -> Markup:
     """Return a small plot of a figure's values, oldest first: its line, the intervals, a dot where it ends."""
     spans = [(index, each.value or 0.0, each) for index, each in enumerate(found) if each is not None]
     lows = [each.value or 0.0 if each.low is None else each.low for _, _, each in spans]
+    # Rule 3.
     highs = [each.value or 0.0 if each.high is None else each.high for _, _, each in spans]
     floor, ceiling = min(lows), max(highs)
     high = max(ceiling - floor, 1e-4)  # a tenth of a millisecond is the instrument's own: less is a level line

@@ -16,8 +16,11 @@ from rtcprobe.units import format_ratio
 
 __all__ = ["Talk", "talk"]
 
+# Strips of who spoke when; turns of all calls are in the table.
 _MOST_CALLS = 4
+# Rows: twenty calls of ten turns.
 _MOST_TURNS = 200
+# Name, which spans, and how they look; both at once last, as it is read off the rows above.
 _ROWS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("you", ("user",), "plain"),
     ("uh-huh, noise", ("backchannel", "noise"), "given"),
@@ -26,6 +29,7 @@ _ROWS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("both at once", ("talk-over",), "lost"),
 )
 _TITLES = {"response": "answer", "barge_in": "stop"}
+# Figures of single turns that only some calls have: a column where any turn has one.
 _JUDGED = {CLAIMED: "the agent's claim", "said_estoi": "ESTOI, yours", "estoi": "ESTOI, its"}
 
 
@@ -87,6 +91,7 @@ def _unheard(account: Account) -> str:
     kept = {each.marker for each in account.clips}
     call = account.clips[0].call
     there = {each.marker for each in account.samples if each.call == call}
+    # Missed ones that were spoken: a line that was given up has no sound to keep.
     there |= {each.marker for each in account.missed if each.call == call and each.spoken_s}
     left_out = len(there - kept)
     return f"{left_out} more turns of this call were not kept: the page stays small." if left_out else ""
@@ -172,6 +177,7 @@ def _figure(figures: Mapping[str, float], name: str) -> str:
         return f"{figures[name]:.3f}"
     if name == CLAIMED:
         return f"{milliseconds(figures[name])} ms"
+    # Seconds are sums over a call (talk-over); everything else is a share of the turns.
     return f"{milliseconds(figures[name])} ms a call" if name.endswith("_s") else format_ratio(figures[name])
 
 

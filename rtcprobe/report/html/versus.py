@@ -46,8 +46,10 @@ __all__ = ["comparison", "difference_rows"]
 
 Runs = Sequence[tuple[str, Sequence[Result]]]
 
+# Columns of a rank table; of twelve sides 66 pairs stand in full below it.
 MOST_SIDES: Final = 12
 _TONES: Final = {"better": "good", "worse": "bad"}
+# Of messages no distribution is drawn: their percentiles stand in the differences.
 _DELAYS: Final[Sequence[tuple[Kind, str, Sequence[Limit]]]] = (
     ("mouth_to_ear", "Mouth to ear, {}: share heard", (Limit(text=f"{LANDMARK_MS:g} ms", at_ms=LANDMARK_MS),)),
     ("glass_to_glass", "Glass to glass, {}: share seen", ()),
@@ -105,6 +107,7 @@ def comparison(rankings: Sequence[Ranking], runs: Runs, *, title: str | None, du
     """Return the page of ``rankings``; see ``render_comparison``."""
     if not rankings:
         raise BadInputError("there is no comparison to show", "compare two results or more")
+    # Refused before anything is drawn: of thirteen sides 78 pairs would stand in full.
     most = max(len(each.sides) for each in rankings)
     if most > MOST_SIDES:
         raise BadInputError(f"{most} sides make no page", f"compare {MOST_SIDES} or fewer")
@@ -130,6 +133,7 @@ def _section(ranking: Ranking, runs: Runs, anchor: str) -> Section:
     return Section(
         anchor=anchor,
         ranking=ranking,
+        # Troubles before the sentence: a winner among sides of which one failed is to be read so.
         sentence=" ".join([*(f"{each}." for each in ranking.troubles), ranking_sentence(ranking)]),
         sides=tuple(
             f"{about_side(letter, side)}{_beyond(side.label, side.scenario, runs)}"
@@ -152,6 +156,7 @@ def _section(ranking: Ranking, runs: Runs, anchor: str) -> Section:
                 ),
                 decided=each.decided,
             )
+            # Of two sides the differences say everything that ranks could.
             for each in (ranking.metrics if len(ranking.sides) > 2 else ())
         ),
         groups=tuple(_groups(ranking, letters)),
@@ -163,6 +168,7 @@ def _section(ranking: Ranking, runs: Runs, anchor: str) -> Section:
 
 def _beyond(label: str, scenario: str, runs: Runs) -> str:
     """Return what the goals people feel came to over the runs of a side, as the end of a line."""
+    # A vendor's account by another name: it knows which runs count, and pools them.
     own = tuple(each for name, results in runs if name == label for each in results if each.scenario == scenario)
     said = beyond_goals(Account(vendor=label, link="", runs=own).goals)
     return f"; {said}" if said else ""
@@ -189,6 +195,7 @@ def _row(each: Difference) -> Row:
 def _groups(ranking: Ranking, letters: Sequence[str]) -> list[Group]:
     """Return what each side's mean join and mean delays were made of."""
     first = ranking.sides[0].label
+    # As ``report.comparison._waterfall_rows``: the pairs with the first side hold every side once.
     against = [pair for pair in ranking.pairs if pair.a.label == first]
     found = [dict(part_groups(pair)) for pair in against]
     groups: list[Group] = []
@@ -197,6 +204,7 @@ def _groups(ranking: Ranking, letters: Sequence[str]) -> list[Group]:
         sides += [_parts(each.get(title, ()), side="b") for each in found]
         totals = [sum(each.values()) for each in sides]
         scale_s = max(totals, default=0.0)
+        # No timer fired on any side.
         if scale_s <= 0.0:
             continue
         # Timers are not contiguous: each is a cost of its own, told in the differences.
@@ -207,6 +215,8 @@ def _groups(ranking: Ranking, letters: Sequence[str]) -> list[Group]:
                 title=title,
                 waterfalls=tuple(
                     falling(
+                        # A timer that did not fire cost nothing, and is told so; a phase that a side has not is not
+                        # there.
                         {name: parts.get(name, 0.0) for name in names if timers or name in parts},
                         caption=f"{letter}: {milliseconds(total)} ms",
                         head="part",
@@ -232,6 +242,7 @@ def _plots(
     scenario = ranking.sides[0].scenario
     held = {label: [each for each in results if each.scenario == scenario] for label, results in runs}
     sides = [(letter, held.get(side.label, [])) for letter, side in zip(letters, ranking.sides, strict=True)]
+    # Without the runs themselves (a comparison read from JSON) there is nothing to draw.
     if len(sides) > MOST_LINES or not all(results for _, results in sides):
         return (), ()
     drawn: list[tuple[str, Markup]] = []

@@ -38,6 +38,7 @@ TONES: Mapping[str, Tone] = {
     "undecided": "warn",
 }
 
+# What needs a look first.
 _ORDER = ("missed", "inconclusive", "undecided", "met")
 
 
@@ -66,6 +67,7 @@ def sentence(result: Result) -> str:
     """Return why the verdict is what it is, in one sentence."""
     if result.verdict == "invalid":
         return say("Not to be trusted: {why}.", why=_reason(result))
+    # Before the verdict's own sentence: what is missing was not measured, and is no failure.
     if result.interrupted:
         return say("Interrupted: only what was measured until then is here.")
     binding = [each for each in result.budgets if not each.advisory]
@@ -85,6 +87,7 @@ def sentence(result: Result) -> str:
         return say("{said}.", said=upper(_reason(result)))
     if not result.budgets:
         return say("Measured; there was no budget to judge it by.")
+    # A pass with something undecided must not read like one without.
     undecided = sum(each.verdict == "undecided" for each in binding)
     advisory = sum(each.advisory and each.verdict == "missed" for each in result.budgets)
     if undecided:
@@ -107,6 +110,7 @@ def notes(result: Result) -> tuple[str, ...]:
     """Return what neither the sentence on top nor the budgets say: further reasons, and warnings; each once."""
     told = tuple(each.expression for each in result.budgets)
     said = sentence(result)
+    # A budget's reason stands in its row.
     reasons = [retold(each) for each in result.reasons if not (told and each.startswith(told))]
     reasons = [each for each in reasons if each not in said]
     extra = [say("The call was cut short: {why}", why=retold(result.cut))] if result.cut else []
@@ -114,6 +118,7 @@ def notes(result: Result) -> tuple[str, ...]:
     far = [upper(each) for each in out_of_reach(goals(result))]
     every = [*(upper(each) for each in reasons if upper(each) not in said), *extra, *warned, *far]
     return tuple(
+        # Twenty calls may warn of the same thing: once, with how often.
         each if (n := every.count(each)) == 1 else say("{said} ({count} times)", said=each, count=n)
         for each in dict.fromkeys(every)
     )
@@ -159,11 +164,13 @@ def _told(result: Result) -> list[tuple[Way, Account]]:
     if len(every) <= MOST_COLUMNS:
         return every
     ranked = sorted(every, key=lambda each: each[1].total_s if each[1].heard else math.inf)
+    # As the screen does (``report.ears``): the soonest and the latest bound all others.
     return [ranked[0], ranked[-1]]
 
 
 def _goal(goal: Goal) -> Tile:
     """Return the share beyond a goal as a tile."""
+    # "12% [8%–17%]": the share is the tile's figure, its interval stands below.
     share, _, spread = beyond(goal.outcome).partition(" ")
     word = say("out of reach" if goal.out_of_reach else goal.outcome.verdict)
     if goal.direction is None:
@@ -181,6 +188,7 @@ def budget_rows(outcomes: Iterable[BudgetOutcome]) -> tuple[BudgetRow, ...]:
     return tuple(
         BudgetRow(
             verdict=say(each.verdict),
+            # Advice that was not taken is no failure, and is not red.
             tone="warn" if each.advisory and each.verdict == "missed" else TONES.get(each.verdict, "plain"),
             expression=each.expression + (say(" (advisory)") if each.advisory else ""),
             value=_value(each),
@@ -200,7 +208,9 @@ def _pair(name: str, summary: Summary | None, count: str) -> Iterator[Tile]:
 
 def _large(found: Quantile | None) -> str:
     if found is None or found.value is None:
+        # Enough values for the percentile, and none at it: it lies among those that never came.
         return say("never") if found is not None and found.needs is None else NOTHING
+    # A decimal below a second; of a join of 2,431 ms it would be noise.
     return f"{milliseconds(found.value, 1 if found.value < 1.0 else 0)} ms"
 
 
@@ -213,6 +223,7 @@ def _sure(found: Quantile | None) -> str:
 
 
 def _most(parts: Mapping[str, float], total_s: float) -> str:
+    # Of equal ones the first: phases and stages come in the order in which they are passed.
     name = max(parts, key=lambda each: parts[each])
     return say(
         "{part}, {ms} of {total} ms ({share:.0%})",

@@ -53,6 +53,7 @@ def join_waterfalls(attempts: Sequence[Join]) -> tuple[Waterfall, ...]:
         return ()
     scale_s = max(last.first_audio_s or 0.0, 1e-9)
     shown = [_join_waterfall("Typical join", middle, scale_s)]
+    # One join alone is both.
     if last is not middle:
         shown.append(_join_waterfall("Slowest join", last, scale_s))
     return tuple(shown)
@@ -105,11 +106,13 @@ def _join_waterfall(title: str, attempt: Join, scale_s: float) -> Waterfall:
             bars.append(
                 Bar(
                     name=f"{say(_LOST_ROWS.get(timer, f'lost {timer}'))}, {sides}",
+                    # Where the wait began and how long it lasted: it lies over the phases that paid for it.
                     spans=tuple((each.at_s - each.cost_s, each.cost_s) for each in fired),
                     value=milliseconds(sum(each.cost_s for each in fired)),
                     kind="lost",
                 )
             )
+    # A timer that fired though the answer was on its way cost nothing, and is no finding; but it was on the line.
     spurious = sum(each.cost_s <= 0.0 for each in attempt.retransmissions)
     notes = [] if attempt.rtts is None else [say("{rtts:.1f} round trips of the media path", rtts=attempt.rtts)]
     if spurious:
@@ -140,10 +143,12 @@ def _bars(parts: Mapping[str, float]) -> tuple[Bar, ...]:
             bars.append(
                 Bar(
                     name=spaced(name),
+                    # A negative part (a residual) is drawn back from where it begins.
                     spans=((begin_s + min(length_s, 0.0), abs(length_s)),),
                     value=milliseconds(length_s),
                     kind="most" if length_s == most else kind,
                 )
             )
+        # Also where it is not shown: rows begin where all before them ended, and the last ends at the total.
         begin_s += length_s
     return tuple(bars)

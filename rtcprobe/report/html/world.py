@@ -38,12 +38,15 @@ Ways = Sequence[tuple[Place, Place]]
 Box = tuple[float, float, float, float]
 
 _LOOKS: Final = {"people": ("o", ACCENT), "chosen": ("s", INK), "other": ("D", WARN)}
+# As ``charts``.
 _PIXELS: Final = {"wide": 1120, "narrow": 380}
+# Of labels, which are names of places: smaller on a phone, where a map has as many.
 _TEXT: Final = {"wide": 11.5, "narrow": 10.5}
 _WHOLE: Final = (-180.0, 180.0, -58.0, 78.0)
 """Without Antarctica, and the ice of the north."""
 _MARGIN: Final = 14.0
 """Degrees left around the outermost marks."""
+# Degrees: two edges in one country still have a coast around them that is known.
 _LEAST_SPAN: Final = 50.0
 _LETTER: Final = 0.56
 """Mean width of a letter, in its height: what labels are kept apart by, as the page's font is not known here."""
@@ -103,6 +106,8 @@ def _drawn(ways: Ways) -> Iterator[tuple[Place, Place]]:
         if abs(to_east - from_east) <= 180.0:
             yield (from_east, from_north), (to_east, to_north)
             continue
+        # The end moved once around the world, so that the line leaves on the near side; then the same line one turn
+        # back, entering on the other.
         turn = 360.0 if from_east > 0 else -360.0
         yield (from_east, from_north), (to_east + turn, to_north)
         yield (from_east - turn, from_north), (to_east, to_north)
@@ -114,6 +119,7 @@ def _put(axes: Axes, marks: Sequence[Mark], scale: float, *, text: float, bounds
     widest: dict[Place, Box] = {}
     for each in marks:
         shape, colour = _LOOKS[each.kind]
+        # Area grows with the share, as the eye compares areas: the side by its root.
         side = 7.0 + 15.0 * each.size**0.5
         axes.plot(
             *each.at, shape, color=colour, markersize=side, markeredgecolor=PAPER, markeredgewidth=1.2,

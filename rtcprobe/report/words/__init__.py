@@ -33,6 +33,7 @@ LANGUAGES: Final[Mapping[str, Mapping[str, str]]] = {"en": {}, "zh": CHINESE}
 RETOLD: Final[Mapping[str, Mapping[str, str]]] = {"en": {}, "zh": CHINESE_SENTENCES}
 """Patterns of the measurement's sentences, in every language."""
 
+# place = "{" name "}"            of a pattern; what stands there in a sentence is any text that ``_parts`` lets be one
 _PLACE: Final = re.compile(r"\{(\w+)\}")
 _WAY: Final = re.compile(r"(\S+) to (\S+)(, messages|, video)?")
 """A way as sentences call it (``ways.Way.words``)."""
@@ -45,6 +46,7 @@ _SPOKEN: Final[ContextVar[str]] = ContextVar("rtcprobe_language", default="en")
 
 def say(text: str, /, **values: object) -> str:
     """Return ``text`` in the language spoken, with ``values`` in its places."""
+    # Without values no format: a text of somebody's own may have braces.
     said = LANGUAGES[_SPOKEN.get()].get(text, text)
     return said.format(**values) if values else said
 
@@ -55,6 +57,7 @@ def retold(sentence: str) -> str:
         found = _parts(sentence, texts, names)
         if found is not None:
             return said.format(**{name: _part(text, name) for name, text in found.items()})
+    # "ana to ben: nothing was said …": who it is about, then a sentence that may be known by itself.
     whose, colon, what = sentence.partition(": ")
     told = retold(what) if colon else what
     return say(sentence) if told == what else f"{_part(whose)}：{told}"
@@ -85,6 +88,7 @@ def _parts(sentence: str, texts: Sequence[str], names: Sequence[str]) -> dict[st
     found, from_ = {}, len(texts[0])
     for place, (name, text) in enumerate(zip(names, texts[1:], strict=True), 1):
         last = place == len(names)
+        # The last text must stand at the end; every other where it first comes, behind one character at least.
         until = len(sentence) - len(text) if last else sentence.find(text, from_ + 1)
         part = sentence[from_:until]
         if until <= from_ or (": " in part and name != "why"):
@@ -96,7 +100,9 @@ def _parts(sentence: str, texts: Sequence[str], names: Sequence[str]) -> dict[st
 @cache
 def _patterns(language: str) -> tuple[tuple[Sequence[str], Sequence[str], str], ...]:
     """Return what is known in a language, the most telling first: its texts, the places between, what is said."""
+    # By how much of a pattern is text: "{a} to {b}" would else take sentences from all that say more.
     known = sorted(RETOLD[language].items(), key=lambda each: -len(_PLACE.sub("", each[0])))
+    # split gives texts and names in turn: the pattern has one group.
     split = ((_PLACE.split(written), said) for written, said in known)
     return tuple((texts[::2], texts[1::2], said) for texts, said in split)
 

@@ -16,7 +16,9 @@ __all__ = ["CHINESE", "CHINESE_SENTENCES"]
 
 _SHARED: Final[Mapping[str, str]] = {
     " (advisory)": "（建议项）",
+    # The enumeration comma (GB/T 15834-2011), which joins two as well as many.
     " and ": "、",
+    # Behind a line of budget, which stays as it was written: Latin letters, and so a blank.
     " is {value}": " 为 {value}",
     " of result {number}": "（第 {number} 个结果）",
     ", and {count} more": "，另有 {count} 项",
@@ -127,8 +129,11 @@ _LEAD: Final[Mapping[str, str]] = {
     "{parts} take {ms} ms": "{parts} 就要 {ms} ms",
     "{parts} take {low} to {high} ms": "{parts} 就要 {low} 到 {high} ms",
     "its steps, each at its quickest,": "各步骤取最快值",
+    # Numbers stand before measure words, without a blank; of things Chinese has one plural form (CLDR: "other"), so
+    # every count takes the words of one.
     "{number} {things}": "{number}{things}",
     "one": "一",
+    # Before a measure word two is 两, not 二.
     "two": "两",
     "three": "三",
     "four": "四",
@@ -138,6 +143,7 @@ _LEAD: Final[Mapping[str, str]] = {
     "eight": "八",
     "nine": "九",
     "ten": "十",
+    # What is counted, each with its own measure word.
     "join": "次进房",
     "call": "次通话",
     "marker": "个标记",
@@ -166,6 +172,7 @@ _SCREEN: Final[Mapping[str, str]] = {
     "{name} never ({never} of {count} failed)": "{name} 从未（{count} 次中失败 {never} 次）",
     "Mouth to ear: {calls} calls, ms": "嘴到耳时延：{calls} 次通话，ms",
     "Mouth to ear, ms": "嘴到耳时延，ms",
+    # In Chinese a per cent sign has no blank before it.
     "p50 [95 %]": "p50 [95%]",
     "p95 [95 %]": "p95 [95%]",
     "later than 100 ms [95 %]": "晚于 100 ms [95%]",
@@ -242,6 +249,7 @@ _PARTS: Final[Mapping[str, str]] = {
 """Phases of a join and stages of a delay."""
 
 _ROOM: Final[Mapping[str, str]] = {
+    # Roles that scenarios of ours have; a role of somebody's own stays as it was written.
     "host": "主播",
     "co-host": "连麦主播",
     "guest": "嘉宾",

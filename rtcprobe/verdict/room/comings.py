@@ -59,10 +59,13 @@ def _waits(result: Result, entered: Happening) -> Iterator[Waited]:
         if way.talker != entered.party or way.there_and_back or not _present(result, way.listener, entered):
             continue
         spells = _spells(ear, entered.call)
+        # Rule 1: heard already.
         if any(each.from_s < entered.at_s < each.until_s for each in spells):
             continue
         first_s = min((each.from_s for each in spells if each.from_s >= entered.at_s), default=math.inf)
         late_s = first_s - entered.at_s if first_s < _heard_until(ear, until_s) else None
+        # Rule 1: whoever left before there was anything to hear did not wait in vain. That it left later changes no
+        # wait.
         if late_s is None and _leaves_s(result, way.listener, entered) < math.inf:
             continue
         yield Waited(listener=way.listener, wait_s=late_s)
@@ -99,12 +102,15 @@ def exits(result: Result, known: Mapping[str, Person]) -> tuple[Exit, ...]:
     hosts = [name for name, each in known.items() if each.role in HOSTS]
     out: list[Exit] = []
     for each in result.happenings:
+        # Only the host's going leaves a room without one; a co-host's is an exit of nobody's who holds it (but may fill
+        # in).
         if each.does not in _ENDS or known.get(each.party, Person(name="")).role != HOSTS[0]:
             continue
         fading: list[Waited] = []
         silences: list[Waited] = []
         heard_first: list[str] = []
         for way, ear in result.mouth_to_ear.items():
+            # Other hosts are not waiting for a host: they are one.
             if way.talker != each.party or way.listener in hosts or not _present(result, way.listener, each):
                 continue
             last_s = max(
@@ -152,6 +158,8 @@ def _next_host(
             if (each.call, each.party) == (gone.call, name) and each.does in _ENDS and each.at_s <= last_s
         ]
         since_s = max(told_s, default=-math.inf)
+        # A spell that goes on through ``last_s`` is a wait of 0: there was no silence. One that began before its
+        # speaker was told to go, too, are last words.
         begins = [max(each.from_s, last_s) for each in spells if each.until_s > last_s and not each.from_s <= since_s]
         if begins and min(begins) < found[0]:
             found = min(begins), name
@@ -227,6 +235,7 @@ def _present(result: Result, name: str, at: Happening) -> bool:
     before = [each for each in own if each.at_s <= at.at_s]
     if before:
         return max(before, key=lambda each: each.at_s).does == "join"
+    # Without a coming or going before: there from the start, unless its first is a coming.
     return not own or own[0].does == "leave"
 
 

@@ -47,7 +47,9 @@ what everybody hears."""
 STARTS_HZ: Final = 1.0
 """How often one who waits for a pause begins to speak: an assumption of the collision's model, not a measurement."""
 
+# Two are a call: what can be said of their room is said of their ways.
 _PARTIES: Final = 3
+# How far apart two hear a word needs two.
 _LEAST_LISTENERS: Final = 2
 
 
@@ -80,6 +82,7 @@ def words_apart(ears: Mapping[Way, Account], talkers: Iterable[str] | None = Non
     for way, ear in ears.items():
         if not way.there_and_back and (wanted is None or way.talker in wanted):
             for each in ear.samples:
+                # Markers are numbered by who speaks, so one number is one word to all listeners of a talker.
                 when.setdefault((each.call, way.talker, each.marker), []).append(each.delay_s)
     by_call: dict[int, list[float]] = {}
     for (call, _, _), delays_s in when.items():
@@ -110,6 +113,8 @@ def _spreads(ears: Mapping[Way, Account]) -> Iterator[Spread]:
             last=last,
             first_s=means[first],
             last_s=means[last],
+            # First and last are chosen by what was heard: their distance is never below 0, though the interval of a
+            # difference may be.
             low_s=None if low_s is None else max(low_s, 0.0),
             high_s=high_s,
             apart=None if apart is None else apart.summary(),

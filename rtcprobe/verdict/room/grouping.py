@@ -36,11 +36,13 @@ def by_role(result: Result, kind: Kind = "mouth_to_ear") -> Mapping[str, Account
     """
     ears = result.of_kind(kind)
     if len(ears) <= MOST:
+        # Without its medium: a picture's label in Prometheus is that of the same two's sound.
         return {str(Way.of(way.talker, way.listener)): ear for way, ear in ears.items()}
     known = people(result)
     found: dict[str, list[Account]] = {}
     for way, ear in ears.items():
         roles = [known[name].role for name in (way.talker, way.listener) if name in known]
+        # A way to somebody without a role cannot be named by roles: it is the room's, as all then are.
         found.setdefault("_to_".join(roles) if len(roles) == 2 and all(roles) else WHOLE, []).append(ear)
     return {name: together(each) for name, each in found.items()}
 
@@ -48,6 +50,7 @@ def by_role(result: Result, kind: Kind = "mouth_to_ear") -> Mapping[str, Account
 def readable(result: Result) -> Result:
     """Return the result of a large room with one account from each role to each other, and without its legs."""
     found = by_role(result)
+    # "room" is no way (A_to_B): such a result stays as it is, however long.
     if len(result.mouth_to_ear) <= MOST or WHOLE in found:
         return result
     sound = tuple(replace(ear, way=Way(name)) for name, ear in found.items())
@@ -71,7 +74,11 @@ def together(ears: Sequence[Account]) -> Account:
         rejected=sum(ear.rejected for ear in ears),
         lost=sum(ear.lost for ear in ears),
         samples=tuple(
-            replace(each, marker=place * _APART + each.marker) for place, ear in enumerate(ears) for each in ear.samples
+            # Two ways have a marker 1 each; in one account they would be taken for the same one, and paired with
+            # another's.
+            replace(each, marker=place * _APART + each.marker)
+            for place, ear in enumerate(ears)
+            for each in ear.samples
         ),
         missed=tuple(
             replace(each, marker=place * _APART + each.marker) for place, ear in enumerate(ears) for each in ear.missed
@@ -100,6 +107,7 @@ def _likenesses(sights: Sequence[Account] | Sequence[HeardCall]) -> dict[str, fl
     found: dict[str, float] = {}
     for name in names:
         known = [each for each in sights if name in each.figures]
+        # The worst of a group is its worst way's: a mean of worsts is nobody's.
         if name.endswith(("_p5", "_in_worst_second")):
             found[name] = min(each.figures[name] for each in known)
             continue

@@ -41,6 +41,7 @@ def hour(result: Result) -> Hour | None:
     calls = [span.call for ear in result.mouth_to_ear.values() for span in ear.spans if span.what == "heard"]
     if not calls:
         return None
+    # One call: several laid over each other would show nobody's hour.
     call = min(calls)
     spans = {way: [each for each in ear.spans if each.call == call] for way, ear in result.mouth_to_ear.items()}
     begun_s = min(each.from_s for found in spans.values() for each in found if each.what == "heard")
@@ -84,6 +85,7 @@ def _together(rows: list[Row]) -> tuple[Row, ...]:
             rest.setdefault(each.role, []).append(each)
     for role, found in rest.items():
         name = found[0].name if len(found) == 1 else f"{role or '…'} ({len(found)})"
+        # At one instant a hundred listeners join: one mark, not a hundred of them on each other.
         marks = tuple(sorted(dict.fromkeys(mark for each in found for mark in each.marks)))
         out.append(Row(name=name, role=role, heard=(), gaps=(), marks=marks))
     return tuple(out)

@@ -22,6 +22,7 @@ LEVELS_S: Final = (0.100, 0.150, 0.200, 0.300, 0.400)
 """What parts one shade from the next: 100 ms (ITU-T G.107, Idd), 150 and 400 ms (G.114); 200 and 300 lie between."""
 
 
+# Of all markers of a cell's pairs together, as the question is how late anybody in the group heard anything.
 _TAIL: Final = 0.95
 
 
@@ -78,6 +79,7 @@ def matrix(result: Result, *, most: int, kind: Kind = "mouth_to_ear") -> Matrix:
 def worst_pairs(result: Result, most: int, kind: Kind = "mouth_to_ear") -> tuple[Cell, ...]:
     """Return the pairs that hear each other latest, the worst first; those never heard before all."""
     cells = [_cell([ear]) for ear in result.of_kind(kind).values()]
+    # Nothing heard is worse than anything late.
     return tuple(sorted(cells, key=lambda each: (-each.silent, -_late_s(each)))[:most])
 
 
@@ -91,6 +93,7 @@ def _grouped(names: Sequence[str], known: Mapping[str, Person], most: int) -> tu
     alone = tuple(Group(name=name, members=(name,)) for name in names)
     if len(alone) <= most:
         return alone
+    # From the finest grouping on, until it is few enough; one that makes no fewer of them is no grouping.
     by = (
         lambda each: ", ".join(filter(None, (each.role, each.region))),
         lambda each: each.region or each.role,

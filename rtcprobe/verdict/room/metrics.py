@@ -116,6 +116,7 @@ def _talk_over(result: Result, name: str) -> Observations:
             by_way[way] + by_way[way.back]
             for way in by_way
             if way.back in by_way
+            # Each pair once, whichever of its two ways comes first.
             and way.talker < way.listener
             and (named is None or way.talker in named or way.listener in named)
         ]
@@ -164,6 +165,8 @@ def _timed(read: Callable[[Result, str], Iterable[_Waits]]) -> Callable[[Result,
     def timed(result: Result, name: str) -> Observations:
         taken = [(call, wait_s) for call, waits in read(result, name) for wait_s in waits]
         values = tuple(wait_s for _, wait_s in taken if wait_s is not None)
+        # With some in vain no call-by-call interval is true (``room_figures`` rule 3): all waits together, the rest as
+        # never.
         if not taken or len(values) < len(taken):
             return Observations(values=values, never=len(taken) - len(values))
         by_call: dict[int, list[float]] = {}
@@ -190,6 +193,7 @@ def _in_vain(read: Callable[[Result, str], Iterable[_Waits]]) -> Callable[[Resul
                 value=sum(every) / len(every),
                 figures=tuple(sum(each) / len(each) for each in by_call.values()),
                 weights=tuple(float(len(each)) for each in by_call.values()),
+                # Thirty who wait for one host wait in vain together: cues are the events, not listeners.
                 events=float(len(waited)),
             )
         )

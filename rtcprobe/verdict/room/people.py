@@ -28,10 +28,13 @@ def people(result: Result) -> Mapping[str, Person]:
     """Return everybody who hears or is heard in ``result``, or joins, by name: those of the scenario in its order."""
     written = result.settings.get("parties")
     told: Mapping[str, object] = (
+        # A call of two says caller and callee, a room its parties; ``settings`` of very old results are empty, and then
+        # only what was measured knows who took part.
         written if isinstance(written, Mapping) else {name: result.settings.get(name) for name in ("caller", "callee")}
     )
     there = [each for way in result.ways for each in (way.talker, way.listener)]
     there += [each.party for each in result.join.attempts]
+    # Who is written and was never heard nor joined (a host who failed) is somebody still, in a room.
     known = [name for name in told if name in there or isinstance(written, Mapping)]
     return {name: _person(name, told.get(name)) for name in dict.fromkeys((*known, *there))}
 
@@ -54,4 +57,5 @@ def groups(known: Mapping[str, Person]) -> Mapping[str, tuple[str, ...]]:
 
 def those(known: Mapping[str, Person], name: str) -> tuple[str, ...]:
     """Return whom a budget means by ``name``: the party called so, else everybody of that role."""
+    # A party may be called what a role is: then it alone is meant, as it is the nearer.
     return (name,) if name in known else groups(known).get(name, ())

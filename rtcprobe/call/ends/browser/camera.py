@@ -34,8 +34,12 @@ URL: Final = "https://camera.invalid/"
 """Answered here: only a page of a secure origin may use a camera. ``.invalid`` is nobody's (RFC 2606 §2)."""
 _NOWHERE: Final = "--proxy-server=socks5://127.0.0.1:9"
 """Names, too, are asked of a SOCKSv5 proxy alone (``net/docs/proxy.md`` of Chromium); port 9 discards (RFC 863)."""
+# VGA at 30 a second: what ``camera.js`` asks for, and what the encoder's model was measured on
+# (``adaptation.encoder``), so that both can be compared. Four seconds are 55 MB of planes; Chromium plays them over and
+# over, and shows frame 0 twice at each turn.
 _WIDTH, _HEIGHT, _FPS = 640, 480, 30
 _CLIP_S: Final = 4
+# Of 8-bit luma, of every pixel anew in every frame: no encoder can predict it, so it takes what rate it is given.
 _NOISE_SIGMA: Final = 3.0
 
 
@@ -141,5 +145,6 @@ def write_clip(path: Path) -> None:
         for number in range(_CLIP_S * _FPS):
             planes = scene.picture(number)
             noise = random.normal(0.0, _NOISE_SIGMA, (_HEIGHT, _WIDTH))
+            # Luma alone, and within its nominal range (ITU-R BT.601: 16 to 235).
             planes[:_HEIGHT] = (planes[:_HEIGHT] + noise).clip(16, 235).astype(np.uint8)
             file.write(b"FRAME\n" + planes.tobytes())

@@ -21,17 +21,18 @@ import numpy as np
 import numpy.typing as npt
 
 from rtcprobe.recording import Departure
+from rtcprobe.wrapping import RTP_CYCLE
 
 __all__ = ["there_and_back_s"]
 
 _LEAST: Final = 50
 """Packets: a second of them."""
+# Of the packets compared. The rest may be lost on the way back, or have left beyond the compared stretch.
 _ALIKE: Final = 0.8
 _RIVAL: Final = 0.8
 """Of the agreement of the best number, what no other may reach: a turn of speech that repeats agrees with the next."""
 _COMPARED: Final = 500
 """Packets: ten seconds of those that came are compared, and as many that left are tried for the first of them."""
-_CYCLE: Final = 1 << 32
 
 
 def there_and_back_s(left: Sequence[Departure], came: Sequence[Departure]) -> npt.NDArray[np.float64]:
@@ -39,12 +40,17 @@ def there_and_back_s(left: Sequence[Departure], came: Sequence[Departure]) -> np
     gone, back = _columns(left), _columns(came)
     if len(gone[0]) < _LEAST or len(back[0]) < _LEAST:
         return np.zeros(0)
+    # In the order of leaving, before the sort below: the candidates for the
+    # first packet are the last that had left by then.
     before = gone[0][: np.searchsorted(gone[1], back[1][0], side="right")][-_COMPARED:]
     if not len(before):
         return np.zeros(0)
     order = np.argsort(gone[0])
+    # In the order of timestamps, which ``searchsorted`` needs; where they
+    # wrap within a call, leaving order is another one.
     gone = gone[0][order], gone[1][order], gone[2][order]
-    scores = {offset: _alike(gone, back, offset) for offset in ((back[0][0] - before) % _CYCLE).tolist()}
+    # At most 500 offsets, of 500 packets each, asked once a call: trying them all is cheap enough.
+    scores = {offset: _alike(gone, back, offset) for offset in ((back[0][0] - before) % RTP_CYCLE).tolist()}
     best, *others = sorted(scores, key=lambda offset: scores[offset], reverse=True)
     if scores[best] < _ALIKE or (others and scores[others[0]] > _RIVAL * scores[best]):
         return np.zeros(0)
@@ -60,6 +66,7 @@ _Columns = tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.
 def _columns(packets: Sequence[Departure]) -> _Columns:
     """Return the first copy of each packet, in the order they were noted."""
     first = {each.timestamp: each for each in reversed(packets)}
+    # Retransmissions and duplicates have the same timestamp: reversed, the first noted overwrites them.
     once = sorted(first.values(), key=lambda each: each.at_s)
     return (
         np.array([each.timestamp for each in once], dtype=np.int64),
@@ -72,7 +79,7 @@ def _pairs(
     gone: _Columns, stamps: npt.NDArray[np.int64], offset: int
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Return the places of packets that came back, and of those that they were; ``gone`` in the order of timestamps."""
-    wanted = (stamps - offset) % _CYCLE
+    wanted = (stamps - offset) % RTP_CYCLE
     at = np.minimum(np.searchsorted(gone[0], wanted), len(gone[0]) - 1)
     here = np.flatnonzero(gone[0][at] == wanted)
     return here, at[here]
@@ -83,5 +90,6 @@ def _alike(gone: _Columns, back: _Columns, offset: int) -> float:
     here, there = _pairs(gone, back[0][:_COMPARED], offset)
     if len(here) < _LEAST:
         return 0.0
+    # The server's header extensions shift all sizes by the same: only the most frequent difference counts.
     _, counts = np.unique(back[2][here] - gone[2][there], return_counts=True)
     return float(counts.max()) / min(len(back[0]), _COMPARED)

@@ -66,6 +66,7 @@ class BrowserEnd(PageRecord):
         self.speaks = speech is not None
         self.tap = host.tap = BrowserTap(side, self._on_link)
         self.tab = Tab(host, side, plan, executable)
+        # A page that is lost, whatever it died of, ends its part in the call as a broken path does.
         self.tab.lost.add_done_callback(lambda _: self.ended.set())
         self.host, self.direct = host, direct
         self._voice = PageVoice.of(speech if plan.generates else None)
@@ -103,8 +104,11 @@ class BrowserEnd(PageRecord):
             "__rtcprobe_seen": lambda _source, text: self.sights.take(str(text)),
             "__rtcprobe_sound": lambda _source: self._voice.sound,
         }
+        # Playwright calls a binding with where the call came from first; what it
+        # returns goes to the page as a promise's value.
         flags = []
         if self._microphone is not None:
+            # ``microphone`` is bound on the next line, and there by the time a page can open one.
             bindings["__rtcprobe_tapped"] = lambda _source, text: microphone.take(str(text))
             flags, microphone = [self._microphone.write()], self._microphone
         await self.tab.start(self._script(turn), bindings, flags)
@@ -140,6 +144,7 @@ class BrowserEnd(PageRecord):
         """Take what the page has still to tell: the last of its sound, and what it says where nobody asked yet."""
         if self._finished or self._turn is None:
             return
+        # Before the first await: two tasks may ask for the end at once, and what closes now closes because we say so.
         self._finished = self.tab.over = True
         await self.tab.everywhere("globalThis.__rtcprobe && __rtcprobe.flush()")
         await self.look()
@@ -166,6 +171,7 @@ class BrowserEnd(PageRecord):
             "ear": source("ear.js"),
             **self.sights.plan,
         }
+        # JSON is a literal of JavaScript, so the whole plan stands in the script where the placeholder stood.
         return source("init.js").replace("/*config*/", json.dumps(config))
 
     def _opened(self, origin_ms: float, begun: float) -> None:
@@ -173,6 +179,8 @@ class BrowserEnd(PageRecord):
         epoch_s = self.host.network.epoch_s
         self.timeline.begin(begun - epoch_s)
         self.told.begin(begun - origin_ms / 1e3, epoch_s, origin_ms)
+        # What the link saw before the clock of the page was known: these packets are
+        # the join's own, for the page navigated first.
         for milestone, at_s in self._early.items():
             self.timeline.mark(milestone, at_s)
 
@@ -189,5 +197,6 @@ class BrowserEnd(PageRecord):
         self.timeline.mark("dtls_connected", self.host.network.now_s())
         self.tab.settled = True
         self.connected.set()
+        # A page that connects anew (a room that is joined again) may have a document whose mouth was not told to speak.
         if self._speaking:
             self.tab.beside(self.speak())

@@ -52,6 +52,7 @@ class PageTimeline(Timeline):
         """Note that ``milestone`` was reached ``at_s`` seconds after the call started."""
         super().mark(milestone, at_s)
         usual = PAGE_ORDER.index
+        # Two of one instant stand in the usual order: the page's clock has steps of 0.1 ms, so it happens.
         reached = sorted(self.marks, key=lambda each: (self.marks[each], usual(each)))
         self.order = (*reached, *(each for each in PAGE_ORDER if each not in self.marks))
 
@@ -135,6 +136,8 @@ class Told:
         self.clock, self.epoch_s = clock, epoch_s
         waiting, self._waiting = self._waiting, []
         for event in waiting:
+            # The init script runs in the empty page (about:blank) too, whose clock
+            # began before the navigation that the join is.
             if float(event["at"]) >= origin_ms:
                 self._settle(event)
 
@@ -160,6 +163,7 @@ class Told:
         elif what == "microphone refused":
             why = f"the microphone was refused ({event.get('name')}: {event.get('message')})"
             self.complain(why)
+            # Other refusals (OverconstrainedError) pages answer by asking for less; those are complained of alone.
             if event.get("name") in _REFUSALS:
                 self.refused(why)
         elif what == "fault":
@@ -174,10 +178,13 @@ class Told:
         each = self.connections.setdefault(number, _Connection(at_s))
         if what in {"local", "remote"}:
             self.described(str(event.get("sdp")), what == "local")
+            # The first offer counts: a later one renegotiates. It may be the other side's, where the server offers.
             if event.get("type") == "offer" and each.offered_s is None:
                 each.offered_s, each.offers = at_s, what == "local"
             elif event.get("type") == "answer" and each.answered_s is None:
                 each.answered_s = at_s
+        # The first transport of a connection that is connected makes it the
+        # call: a throw-away one never comes that far.
         elif what == "dtls" and event.get("state") == "connected" and each.dtls_s is None:
             each.dtls_s = at_s
             self._call(each)
@@ -199,6 +206,8 @@ class Told:
         if "ended" in event:
             mouth.ended_s = self.at_s(float(event["ended"]))
         if "late" in event:
+            # Reports come 50 blocks at a time, one behind the other without a gap:
+            # the instant of the first is that of them all.
             if not mouth.late_s:
                 mouth.late_from_s = self.at_s(float(event["from"]))
             mouth.late_s.extend(float(each) / 1e3 for each in event["late"])

@@ -29,6 +29,7 @@ _COUNTS: Final = (
 )
 _SLACK = 0.02
 """Of the packets: those under way when both were asked, and the checks of RTCP beside them."""
+# A floor for short calls: 1.2 s of sound, of which two per cent would be one packet.
 _SLACK_PACKETS = 60
 
 
@@ -50,10 +51,12 @@ def figures_of(told: Sequence[Mapping[str, Any]]) -> Mapping[str, float]:
         for each in _entries(connection)
         if each.get("type") == "inbound-rtp" and each.get("kind") == "audio"
     ]
+    # A page may receive several sounds, some of them silent slots: playout figures are asked of the one that was heard.
     best = max(inbound, key=lambda each: _number(each, "packetsReceived"), default=None)
     if best is None:
         return {}
     out = {name: _number(best, name) for name in _COUNTS if name in best}
+    # Of the output device, where the browser has such an entry: seconds × samples, so the quotient is seconds a sample.
     playout = next(
         (each for connection in told for each in _entries(connection) if each.get("type") == "media-playout"), None
     )
@@ -73,6 +76,7 @@ def passed_of(told: Sequence[Mapping[str, Any]], *, relayed: Sequence[tuple[str,
         return Passed(words="no connection was there to be asked", wrong=None)
     for local, _ in pairs:
         where = (local.get("address") or local.get("ip"), int(local.get("port") or 0))
+        # ``ip`` is what W3C's statistics called ``address`` before.
         if local.get("candidateType") != "relay" or (ours and where not in ours):
             wrong = f"the page's media did not pass our link: it left from a {local.get('candidateType')} candidate"
             return Passed(words=wrong, wrong=wrong)
@@ -81,9 +85,13 @@ def passed_of(told: Sequence[Mapping[str, Any]], *, relayed: Sequence[tuple[str,
         for kind, name in (("outbound-rtp", "packetsSent"), ("inbound-rtp", "packetsReceived"))
     )
     for what, theirs, here in (("sent", sent, up), ("received", received, down)):
+        # One side only: our link carries more than the page counts, for what it
+        # drops at SRTP or has not read yet is in ours.
         if theirs > here * (1 + _SLACK) + _SLACK_PACKETS:
             wrong = f"the page says it {what} {theirs:.0f} packets of media, and {here} passed our link"
             return Passed(words=wrong, wrong=wrong)
+    # A mean over all checks of a pair: none is shorter than the link's two
+    # ways, so if the mean is, they went another way.
     trips_s = [
         _number(pair, "totalRoundTripTime") / _number(pair, "responsesReceived")
         for _, pair in pairs

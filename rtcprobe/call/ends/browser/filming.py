@@ -32,12 +32,12 @@ from rtcprobe.picture.marker import CELLS, NUMBERS, edges, read_cells, word
 from rtcprobe.picture.settings import VideoSettings
 from rtcprobe.recording import Filmed, Glimpse, Looked
 from rtcprobe.runtime.turn_end import TurnEnd
+from rtcprobe.wrapping import RTP_CYCLE
 
 __all__ = ["PagePictures"]
 
 _SPARE_S: Final = 60.0
 """What a camera may have filmed before the call begins: the page's own steps, and those who are waited for."""
-_CYCLE: Final = 1 << 32
 
 
 @dataclass(slots=True)
@@ -111,6 +111,8 @@ class PagePictures:
             departures=self.tap.departures(*films) if films else (),
             fps=self.settings.fps,
             size=self.settings.size,
+            # The camera films from when the page asked for it; asked for is what it
+            # filmed while its party spoke, as of sound.
             since_s=math.inf if mouth.began_s is None else max(mouth.began_s, mouth.since_s or -math.inf),
             until_s=math.inf if mouth.ended_s is None else mouth.ended_s,
         )
@@ -119,6 +121,7 @@ class PagePictures:
         """Return whether all media of this page went to the ``other`` itself: no server stood between."""
         if self.direct:
             return True
+        # Where its media went to is what the other page was given by its own TURN server: then nobody stands between.
         to = None if self.turn is None else self.turn.sent_to
         return bool(to) and other.turn is not None and other.turn.given.issuperset(to or ())
 
@@ -140,13 +143,15 @@ class PagePictures:
     def _look(self, event: Mapping[str, Any]) -> None:
         eye = self._eyes.setdefault((int(event["n"]), int(event["id"])), _Seen())
         for each in event.get("shown", ()):
-            eye.shown_ms[int(each["rtp"]) % _CYCLE] = float(each["at"])
+            eye.shown_ms[int(each["rtp"]) % RTP_CYCLE] = float(each["at"])
         for each in event.get("seen", ()):
             if each.get("rtp") is None:
                 continue  # nobody could say which frame it is
             cells = each["cells"]
             size = f"{int(each['size'][0])}x{int(each['size'][1])}"
-            at_ms, stamp = float(each["at"]), int(each["rtp"]) % _CYCLE
+            at_ms, stamp = float(each["at"]), int(each["rtp"]) % RTP_CYCLE
+            # A picture too small for its marker, or one whose planes could not be
+            # read, has no cells: it came, and names no frame.
             found = None if cells is None or len(cells) != CELLS else [int(cell) for cell in cells]
             eye.at_ms.append(at_ms)
             eye.timestamps.append(stamp)
@@ -156,6 +161,7 @@ class PagePictures:
 
 def _plan(settings: VideoSettings, lasts_s: float) -> Mapping[str, Any]:
     rows, columns = edges(settings.height, settings.width)
+    # One word of cells a frame, made here: the worker that films must not compute while its next frame is due.
     count = min(NUMBERS, math.ceil((lasts_s + _SPARE_S) * settings.fps))
     words = np.array([word(number) for number in range(count)], dtype="<u4")
     shape = {"width": settings.width, "height": settings.height, "fps": settings.fps, "rows": rows, "columns": columns}
@@ -163,5 +169,6 @@ def _plan(settings: VideoSettings, lasts_s: float) -> Mapping[str, Any]:
 
 
 def _read(seen: _Seen) -> int:
+    # Of the first ten seconds at 30 a second: enough to tell the track that has our numbers from one that has none.
     found = (read_cells(np.array(each, dtype=np.float64)) for each in seen.cells[:300] if each is not None)
     return sum(each is not None for each in found)

@@ -35,12 +35,16 @@ if TYPE_CHECKING:
 
 __all__ = ["LAUNCH_TIMEOUT_S", "PREFIX", "Chromium", "find_chromium", "needs_playwright", "short_root"]
 
+# As Debian, Ubuntu and Fedora and Google's own packages call it; ``chrome`` is what a download unpacks to.
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome")
 LEAST_VERSION: Final = 94
 """MediaStreamTrackGenerator and MediaStreamTrackProcessor came with it (chromestatus.com/feature/5499415634640896)."""
+# Playwright's own default; a browser that takes that long on this machine would not keep time in a call either.
 LAUNCH_TIMEOUT_S: Final = 30.0
+# Two seconds in all: SIGKILL is obeyed within milliseconds, but by a process that
+# waits for a disk, which nobody can help from here.
 _TRIES: Final = 20
-_BETWEEN_S: Final = 0.1
+_BETWEEN_S: Final = 0.1  # from one look to the next
 PREFIX: Final = "rtcprobe-browser-"
 """Of folders that go with a call; the number of the process follows."""
 _LONGEST_PATH: Final = 40
@@ -144,6 +148,7 @@ class Chromium:
                 executable_path=self._executable,
                 headless=True,
                 args=list(self.flags),
+                # Playwright would end browsers at our signals, before the call has told what it measured.
                 handle_sigint=False,
                 handle_sigterm=False,
                 handle_sighup=False,
@@ -163,7 +168,9 @@ class Chromium:
             )
         browser.on("disconnected", lambda _: self.gone.set())
         self._itself = await browser.new_browser_cdp_session()
+        # CSP for the init script (it makes workers of blobs); certificates no user would accept are not measured.
         context = await browser.new_context(bypass_csp=True, ignore_https_errors=False)
+        # Before any page: what is exposed to a context is there in every document of it, the first one's too.
         for name, take in bindings.items():
             await context.expose_binding(name, take)
         await context.add_init_script(script=init)
@@ -235,6 +242,7 @@ def _sweep() -> None:
     """Remove what a probe left that was killed."""
     for left in Path(short_root()).glob(f"{PREFIX}*"):
         pid = left.name.removeprefix(PREFIX).partition("-")[0]
+        # A probe that runs beside this one keeps its own: only folders of processes that are gone are left over.
         if pid.isdigit() and not _lives(int(pid)):
             shutil.rmtree(left, ignore_errors=True)
 
@@ -267,6 +275,8 @@ async def _end_those_of(folder: str) -> None:
 
 def _running_in(folder: str) -> list[int]:
     """Return the processes whose command line or environment names ``folder``; none where proc(5) does not tell."""
+    # A browser names its profile in its command line, what it started has
+    # TMPDIR in its environment: hence both are read.
     found = set()
     for entry in (each for kind in ("cmdline", "environ") for each in Path("/proc").glob(f"[0-9]*/{kind}")):
         with suppress(OSError):

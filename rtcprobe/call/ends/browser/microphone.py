@@ -77,6 +77,8 @@ class FileMicrophone:
         assert speech.voice is not None
         self._voice: Spoken = speech.voice
         self._duration_s = math.inf if speech.endless else speech.duration_s
+        # Without end means: until its join is over. What is said then is a
+        # join's, so the patience for joins is how long.
         self._lasts_s = patience_s + (0.0 if speech.endless else speech.duration_s)
         self._now_s = now_s
         self._folder: tempfile.TemporaryDirectory[str] | None = None
@@ -115,6 +117,7 @@ class FileMicrophone:
         path = Path(self._folder.name) / "microphone.wav"
         with wav_file(path) as file:
             file.begin(0.0)
+            # Piece by piece: an hour of samples at once would be 355 MB in this process too.
             for piece in self._voice.mouth.pieces(self._lasts_s):
                 file.write(piece)
         return path
@@ -128,6 +131,7 @@ class FileMicrophone:
         """Take a second of what its track gave."""
         self._tapped.take(text)
         for ear in self._tapped.ears.values():
+            # The first seconds tell when the file began (``_HEARD_S``); more of the sound nobody asks for.
             del ear.pieces[_PIECES:]
 
     def speak(self) -> None:
@@ -139,6 +143,8 @@ class FileMicrophone:
         """Return what was said so far; ``shift_s`` turns the page's wall clock into seconds since the epoch."""
         if self._asked_s is None or not self._tapped.ears:
             return PageMouth()
+        # The order of dictionaries is that of the first block of each track:
+        # the last is the latest to give sound (rule 3).
         key = next(reversed(self._tapped.ears))
         clock = self._clock(key)
         if clock.first_ms is None:
@@ -161,8 +167,12 @@ class FileMicrophone:
         blocks = min(len(ear.at_ms), _LISTENED)
         # Listening holds the loop up for some ms: as often as it may teach something, five times a call.
         if blocks > clock.blocks and (clock.first_ms is None or blocks >= min(2 * clock.blocks, _LISTENED)):
+            # Block k is stamped when its last sample was due: less its length and those before it, all say when the
+            # first began. The median, since stamps have the page clock's steps of 0.1 ms.
             due_ms = np.array(ear.at_ms[:blocks]) - np.arange(1, blocks + 1) * BLOCK_S * 1e3
             clock.blocks, clock.grid_ms = blocks, float(np.median(due_ms))
+            # Stamp and reading lie apart by a constant of the browser's (its queue); what exceeds that is lateness. Not
+            # the smallest, which one early step of the clock would make too small.
             clock.early_ms = float(np.percentile(ear.behind_ms[:blocks], _EARLY_PERCENT))
             clock.first_ms = self._first_sample_ms(key, clock.grid_ms)
             del clock.late_s[:]
@@ -180,4 +190,6 @@ class FileMicrophone:
         delays_s = ear.hearing().delays_s
         if not len(delays_s):
             return None
+        # The recording was said to begin ``_MISSED_S`` late, so that no delay is negative where the tap missed the
+        # first blocks. The median, for a marker that processing has bent must not move it.
         return grid_ms + 1e3 * (float(np.median(delays_s)) - _MISSED_S)

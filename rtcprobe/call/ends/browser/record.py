@@ -80,7 +80,11 @@ class PageRecord:
             ptime_s=BLOCK_S,
             started_s=mouth.began_s,
             finished=self.said_all,
+            # The page's sender never pauses (a generator's track gives silence):
+            # packets beyond the speech belong to no frame of it.
             departures=[each for each in self.tap.spoken() if since_s <= each.at_s <= until_s],
+            # A microphone of the browser's own speaks from when it was opened: what was
+            # said before the talk began is asked of nobody.
             gaps_s=() if mouth.since_s is None else ((-math.inf, mouth.since_s),),
             lasts_s=mouth.lasts_s,
             late_s=mouth.late_s,

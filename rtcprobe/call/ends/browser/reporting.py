@@ -46,7 +46,9 @@ def report_of(
 
 def excuses_of(tab: Tab, told: Told, *, speaks: bool) -> str:
     """Return what the page's own faults say about a join that failed, as the end of a sentence."""
+    # Two faults at most: pages repeat themselves, and the first is the one that the others follow from.
     found = ([f"at {tab.step}"] if tab.step else []) + tab.faults[:2]
+    # Without a clock the page never got as far as its first script: then nothing it did not do is worth telling.
     if told.clock is not None and not told.connections:
         found = [*found, "the page made no connection"]
     elif told.clock is not None and not told.asked and speaks:
@@ -62,6 +64,7 @@ def spoilt(said: Said, sound: Sounded, came_s: tuple[float, float] | None) -> st
     since_s = said.started_s
     if since_s is None or came_s is None:
         return None
+    # What happened before the first packet came harmed nobody's hearing.
     stalls = [each for each in disturbances(said, sound) if each.at_s >= came_s[0]]
     spoilt_s = unsettled_s(stalls, since_s, came_s[1])
     if spoilt_s <= MOST_UNSETTLED * (came_s[1] - since_s):

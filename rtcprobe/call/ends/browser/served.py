@@ -11,7 +11,9 @@ from rtcprobe.errors import RtcprobeError
 
 __all__ = ["OwnPage"]
 
+# Of a body: an offer of a browser is some kilobytes. The server is bound to 127.0.0.1, but any program here may ask it.
 _MOST_BYTES = 1 << 20
+# For a body to come and for the answer to be made, whose joining has a limit of its own that is told in other words.
 _PATIENCE_S = 10.0
 _ISOLATED = ("Cross-Origin-Opener-Policy: same-origin", "Cross-Origin-Embedder-Policy: require-corp")
 """A page that is alone has a clock of 5 µs, others one of 100. Source: High Resolution Time §4.2 (coarsen time)."""
@@ -49,8 +51,12 @@ class OwnPage:
             writer.close()
 
     async def _conversation(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Whatever ends a connection ends its task: the browser opens another,
+        # and a join that gets no answer says so itself.
         with suppress(OSError, EOFError, ValueError, TimeoutError, asyncio.LimitOverrunError, asyncio.CancelledError):
             while True:
+                # No limit here: connections that a browser keeps open wait for its next
+                # request, until ``close`` cancels them.
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
                 method, path, _ = head.partition("\r\n")[0].split(" ", 2)
                 async with asyncio.timeout(_PATIENCE_S):
@@ -72,6 +78,7 @@ class OwnPage:
             try:
                 return "200 OK", "application/sdp", (await self._answer(body)).encode()
             except RtcprobeError as error:
+                # The page throws it as an error of its own (``page.html``), which the join's failure then quotes.
                 return "400 Bad Request", "text/plain", str(error).encode()
         if method == "GET" and path.partition("?")[0] == "/":
             return "200 OK", "text/html; charset=utf-8", self._page

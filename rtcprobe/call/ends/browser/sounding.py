@@ -40,15 +40,22 @@ class Returned:
             pcm: Pcm = (np.frombuffer(base64.b64decode(told["pcm"]), dtype="<i2") / 32768).astype(np.float32)
             sizes = [int(each) for each in told["sizes"]]
             behind_ms = [float(each) for each in told["behind"]]
+            # Stamps are microseconds from the origin of whoever counted them, which
+            # came along: together, the page's wall clock.
             at_ms = [float(told["origin"]) + float(each) / 1e3 for each in told["stamps"]]
             rate_hz, key = int(told["rate"]), (int(told["n"]), int(told["id"]))
         except (ValueError, TypeError, KeyError, binascii.Error):
             return
+        # A message that was cut short has fewer samples than its blocks say: half of it would shift all that follows.
         if sum(sizes) != len(pcm) or not len(sizes) == len(at_ms) == len(behind_ms) or rate_hz <= 0:
             return
         ear = self.ears.setdefault(key, _Ear())
         if rate_hz != SAMPLE_RATE_HZ:
+            # Tracks without processing give 44.1 kHz in blocks of 441 samples
+            # (Chromium's fake device); a piece is a second of them.
             pcm = resampled(pcm, rate_hz, SAMPLE_RATE_HZ)
+            # Ends of blocks, not their lengths, are turned into the new rate: rounding
+            # then never adds up, and the last takes the rest.
             ends = np.minimum(np.cumsum(sizes) * SAMPLE_RATE_HZ // rate_hz, len(pcm))
             ends[-1:] = len(pcm)
             sizes = np.diff(ends, prepend=0).tolist()
@@ -66,6 +73,8 @@ class Returned:
 
         ``shift_s`` turns a page's wall clock into seconds since the epoch.
         """
+        # A page plays a track for every slot that a server keeps ready: the
+        # talker's is the loud one, and silence is no second.
         loudness = {key: _energy(ear) for key, ear in self.ears.items()}
         order = sorted(loudness, key=lambda key: loudness[key], reverse=True)
         ears = [self.ears[key] for key in order if loudness[key] > 0.0] or [self.ears[key] for key in order[:1]]

@@ -37,9 +37,11 @@ PARTY: Final = "{party}"
 
 _PAIRS: Final = ("fill", "press", "choose")
 _VERBS: Final = ("click", *_PAIRS, "wait")
+# No lobby asks for as many; each may take most of a join's time, so a list without a bound would have none either.
 _MOST_STEPS: Final = 50
 _BETWEEN_S: Final = 0.02
 """How often it is looked whether something has come: a join is told to a hundredth of a second of a hand's doing."""
+# What playwright gets for a thing that was found in the last moment: 0 would mean no limit to it.
 _LEAST_MS: Final = 100.0
 
 
@@ -135,12 +137,14 @@ async def _found(page: Page, selector: str, until_s: float) -> Locator:
     from playwright.async_api import Error  # noqa: PLC0415 - an extra
 
     while True:
+        # Popups are pages of the same context; the page itself comes first, as it was opened first.
         for frame in [frame for each in page.context.pages for frame in each.frames]:
             found = frame.locator(selector).first
             try:
                 if await found.is_visible():
                     return found
             except Error as error:
+                # A selector that is none is wrong in every frame: playwright's sentence about it is the answer.
                 if "parsing" in str(error) or page.is_closed():
                     raise
                 # A frame may go while it is asked.
@@ -152,6 +156,7 @@ async def _found(page: Page, selector: str, until_s: float) -> Locator:
 async def _done(found: Locator, step: Step, limit_ms: float) -> None:
     words = step.words.reveal() if isinstance(step.words, Secret) else step.words
     if step.verb == "click":
+        # Without waiting for a navigation that the click may begin: when that is over is no part of the step.
         await found.click(timeout=limit_ms, no_wait_after=True)
     elif step.verb == "fill":
         await found.fill(words, timeout=limit_ms)

@@ -29,15 +29,19 @@ if TYPE_CHECKING:
 
 __all__ = ["PagePlan", "Tab"]
 
+# A frame that hangs (a synchronous dialog, a loop) must not keep the figures of all others; an answer takes some ms.
 ASK_S: Final = 3.0
+# Asked each second: with ``_SILENT_S`` a driver that was killed cuts a call within ten.
 _BEAT_S: Final = 1.0
 _SILENT_S: Final = 8.0
 """How long a browser may be silent. On two cores that four programmes computed on none was for more than a second."""
+# Of a navigation that Chromium breaks off with ERR_NETWORK_CHANGED, at once: interfaces come up one after another.
 _TRIES: Final = 5
 _OF_THE_JOIN: Final = 0.8
 """Of the time for a join, what one step may take: who waits longer is not connected in the rest."""
 _OF_LOADING: Final = 0.9
 """And what loading may: later the join would have ended without saying of what."""
+# A page that logs an error each frame would fill the report; the first ones are the telling ones.
 _MOST_FAULTS: Final = 20
 _ICON: Final = "/favicon.ico"
 """What every browser asks for, and many a site has not."""
@@ -62,6 +66,7 @@ class PagePlan:
     def allows(self, host: str) -> bool:
         """Return whether the page may reach ``host``."""
         host = host.rstrip(".").lower()
+        # ``*.example`` is what lies below ``example``, not it itself: the dot stays in the comparison.
         return any(host == each or (each.startswith("*.") and host.endswith(each[1:])) for each in self.hosts)
 
     def of(self, party: str) -> PagePlan:
@@ -131,6 +136,8 @@ class Tab:
         loading_s = _OF_LOADING * limit_s
         try:
             await self._goto(page, loading_s)
+            # As soon as the navigation is committed: both numbers belong to this
+            # document, and a redirect by script makes another.
             origin_ms = await page.evaluate("performance.timeOrigin")
             told = await self._protocol.send("Performance.getMetrics")
             opened(origin_ms, {each["name"]: each["value"] for each in told["metrics"]}["NavigationStart"])
@@ -172,6 +179,7 @@ class Tab:
         asking = [asyncio.ensure_future(frame.evaluate(script)) for each in page.context.pages for frame in each.frames]
         if not asking:
             return []
+        # All at once: documents that answer do not wait for one that does not.
         done, late = await asyncio.wait(asking, timeout=ASK_S)
         for task in late:
             task.cancel()
@@ -251,6 +259,7 @@ class Tab:
         frame = event["frame"]
         if frame.get("parentId") is not None:
             return
+        # What follows "#" is the page's own business; everything else is another document, and this one's call is gone.
         before, self._here = self._here, str(frame["url"]).partition("#")[0]
         if self.settled and not self.over:
             shown = self._here.partition("?")[0]

@@ -42,6 +42,8 @@ class Kinds:
 
     def sound(self, kind: int) -> bool:
         """Return whether ``kind`` is of sound; one that two connections use differently is."""
+        # Descriptions are told by the page, later than its first packets may pass
+        # here: until then none must be lost to the record.
         return kind in self.audio if self.audio else kind not in self.video
 
     def picture(self, kind: int) -> bool:
@@ -65,6 +67,8 @@ class BrowserTap(WireTap):
     def described(self, sdp: str, own: bool) -> None:
         """Learn the payload types of a description that the page set: of its own, what it takes; else what it sends."""
         known = self.takes if own else self.sends
+        # Section by section, as the same number means different codecs in
+        # different sections only where those are not bundled.
         session, *sections = (each.splitlines() for each in sdp.split("\nm="))
         for section in filter(None, sections):
             words = section[0].split()
@@ -89,6 +93,7 @@ class BrowserTap(WireTap):
                 self._came.setdefault(source, Departures()).add(now_s, sequence, stamp, len(data), source)
         elif data[:2] == _SUCCESS:
             self._reached("ice_connected", now_s)
+        # DTLS by its first byte (RFC 7983 §7); only the flight that ends the handshake is of a later epoch.
         elif 19 < data[0] < 64 and _later_epoch(data):
             self._reached("dtls_connected", now_s)
 
@@ -124,6 +129,7 @@ def _later_epoch(data: bytes) -> bool:
     Source: RFC 6347 §4.1: type (1), version (2), epoch (2), sequence number (6), length (2).
     """
     at = 0
+    # Finished comes behind ChangeCipherSpec, often in one datagram with it: each record is looked at.
     while at + 13 <= len(data):
         if data[at] == _HANDSHAKE and int.from_bytes(data[at + 3 : at + 5], "big") > 0:
             return True

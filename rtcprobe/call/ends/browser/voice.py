@@ -35,9 +35,11 @@ class PageVoice(NamedTuple):
         voice = speech.voice
         assert voice is not None
         whole, lead = (round(each_s * SAMPLE_RATE_HZ) for each_s in (speech.duration_s, LEAD_S))
+        # A turn of the train after its lead-in is repeated sample for sample, so the page needs one of them.
         once = lead + round(voice.train.loop_s * SAMPLE_RATE_HZ)
         loop, samples, total = 0, whole, whole
         if speech.endless:
+            # ``loop`` is 0: the lead-in is said over and over, for a join asks for nothing but a first sample.
             samples, total = min(lead, whole), -1
         elif voice.train.loops and whole > once:
             loop, samples = lead, once
