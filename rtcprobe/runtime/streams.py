@@ -36,7 +36,7 @@ __all__ = ["Line", "Mark", "ShapedStream", "dial", "resolve"]
 Mark = Callable[[str], None]
 
 DNS_TIMEOUTS_S = (5.0, 5.0)
-_DNS_QUERY_BYTES = 20 + 8 + 12 + 6  # IPv4, UDP, DNS header, root label with type and class (RFC 1035 §4.1)
+_DNS_QUERY_BYTES = 20 + 8 + 12 + 1 + 2 + 2  # IPv4, UDP, DNS header, root label, type and class (RFC 1035 §4.1)
 _DNS_ANSWER_BYTES = 16  # a compressed name and an A record
 # Of either way: beyond it whoever sends is held up, as by a full send buffer, or a server that pushes without
 # end would fill memory.
@@ -341,7 +341,7 @@ async def _resolve(line: Line, host: str, port: int) -> list[str]:
         await ask_resolver()
         return found
     up, down = line.emulated()
-    query_bytes = _DNS_QUERY_BYTES + len(host) + 1
+    query_bytes = _DNS_QUERY_BYTES + len(host.rstrip(".")) + 1  # a dot for the length of the label behind it, one ahead
     sent_s: list[float] = []
     answered_s: float | None = None
     # Asked at the end of the join, when ``answered_s`` is known.
