@@ -88,7 +88,7 @@ def selftest_rows(settings: tuple[OpusSettings, ...] = SETTINGS, seed: int = 0) 
 def _measure(codec: OpusSettings, rng: np.random.Generator) -> SelftestRow:
     mouth = Mouth()
     fraction = float(rng.random())
-    # Between samples: an ear that were right on whole samples alone would show here.
+    # Between samples: an ear that was right on whole samples alone would show here.
     payloads = encode_stream(_later(mouth.pcm(_SPEECH_S), fraction), codec)
     markers = mouth.train.markers(_SPEECH_S, start_s=fraction / SAMPLE_RATE_HZ)
     # What lies between a sample spoken and heard by definition: nothing of it is measured.

@@ -44,7 +44,9 @@ _RATE = {
 _BYTES = {"b": 1.0, "kb": 1e3, "mb": 1e6, "kib": 1024.0, "mib": 1024.0**2}
 _ENDLESS = 1e9
 """Seconds, or Gbit/s, from which powers of ten keep a sentence readable."""
-# quantity = number *blank unit ; number = [sign] digits [ "." digits ] [ "e" [sign] digits ], unit = no digit, no blank
+# quantity = number *blank [ unit ]
+# number   = [sign] ( 1*DIGIT [ "." *DIGIT ] / "." 1*DIGIT ) [ "e" [sign] 1*DIGIT ]
+# unit     = 1*( any character but digits and blanks )
 _QUANTITY = re.compile(r"([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?)\s*([^\d\s]*)", re.IGNORECASE)
 
 

@@ -176,7 +176,7 @@ def case_of_link(line: str, length_s: float) -> Case:
         source="--link",
         length_s=_length(length_s),
         link=spec,
-        # Feedback that were lost or queued as well would mix two causes; who wants that writes a file with
+        # Feedback that was lost or queued as well would mix two causes; who wants that writes a file with
         # ``back``.
         back=LinkSpec(delay=spec.delay),
     )

@@ -147,7 +147,7 @@ class QualityScaler:
     def check(self) -> int:
         """Return 1 for a smaller picture, -1 for a larger one, else 0; ``wait_s`` says when to check again."""
         # Too few frames for a word: the next look comes after half the period once the quick looks of a start
-        # are over (GetSamplingPeriodMs).
+        # are over (GetCheckingQpDelayMs).
         if len(self._skipped) < _LEAST_FRAMES:
             self.wait_s = _FIRST_CHECK_S if self._ramping else _FIRST_CHECK_S / 2
             return 0

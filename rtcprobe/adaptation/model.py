@@ -96,12 +96,12 @@ def controller_of(written: str) -> Controller:
     raise BadInputError(f"controller {written!r} is not known", "use gcc, remb or fixed:RATE, like fixed:1mbit")
 
 
-# What the loop keeps: Seeds are four children in this order, lines, camera, phases, whether lines are given
-# or not: a flow among others has the camera that it has alone. Camera, voice and reports begin anywhere in
-# their periods; in step with each other they would meet in the queue every time, which no two devices do. The
-# pacer has one turn that counts, at ``_wake_s``. An earlier one may be asked for after it was put on the
-# agenda, which nothing leaves, so a turn that comes at another instant is stale and does nothing. The
-# controller is told of a packet before its fate is known: it must learn of a loss by feedback alone.
+# Seeds are four children in this order, lines, camera, phases, whether lines are given or not: a flow among others
+# has the camera that it has alone. Camera, voice and reports begin anywhere in their periods; in step with each other
+# they would meet in the queue every time, which no two devices do. The pacer has one turn that counts, at
+# ``_wake_s``. An earlier one may be asked for after it was put on the agenda, which nothing leaves, so a turn that
+# comes at another instant is stale and does nothing. The controller is told of a packet before its fate is known: it
+# must learn of a loss by feedback alone.
 class Call:
     """One call; ``run`` it once. Of several on one agenda each has lines that lead over the shared ones."""
 

@@ -34,6 +34,8 @@ from rtcprobe.playout.nack import NackTracker, ResendLimit
 from rtcprobe.recording import Agreed, AgreedVideo, SenderReport, VideoArrival
 from rtcprobe.runtime import media_seam, negotiation
 from rtcprobe.runtime.adapting_seam import AdaptingPath
+from rtcprobe.runtime.aiortc_seam import without_decoder
+from rtcprobe.runtime.express_seam import Note
 from rtcprobe.runtime.feedback_seam import Feedback, when_key_frame_asked, when_reported
 from rtcprobe.runtime.network import Network
 from rtcprobe.runtime.pacing_seam import pace
@@ -117,7 +119,8 @@ class Transceiver(ABC):
     def open(self, connection: RTCPeerConnection) -> None:
         """Make the section on ``connection``."""
         wanted = self.track if self.track is not None and self.media != "recvonly" else self.kind
-        self.section = connection.addTransceiver(wanted, direction=self.media)
+        with without_decoder():  # nor with what one would be fed through
+            self.section = connection.addTransceiver(wanted, direction=self.media)
         sender = self.sender = self.section.sender
         # Three seams under every section, whichever end it is of: frames leave as they were
         # encoded, a round trip of less than nothing is left out, and what the other side's sender
@@ -194,7 +197,11 @@ class Sound(Transceiver):
             )
 
     def _listen(self, section: RTCRtpTransceiver) -> None:
-        media_seam.take_rtp(section.receiver, self._take)
+        media_seam.take_rtp(section.receiver, self._take, notes=self._notes)
+
+    def _notes(self, ssrc: int) -> Note | None:
+        """Return what notes the packets of a source, where ``_take`` does nothing more; None where it does."""
+        return self.arrivals.add if self._nack is None and ssrc == self.sources.listened else None
 
     def _take(self, packet: StackRtpPacket) -> Sequence[int]:
         """Note an arrival; return the sequence numbers to ask for again."""

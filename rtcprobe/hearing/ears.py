@@ -52,8 +52,8 @@ _LOOKED_AT = 500
 """Packets of a strange encoder that tell its mode: 10 s of 20 ms."""
 
 
-# Only a forwarder leaves the frames alone. Behind a mixer nothing that came is ours,
-# and all that follows by packets (unplayed, protection, the E-model) has no meaning: the markers alone tell.
+# Only a forwarder leaves the frames alone. Behind a mixer nothing that came is ours, and all that follows by packets
+# (unplayed, protection, the E-model) has no meaning: the markers alone tell.
 # Lip sync steers the first playing alone, with the picture played beside it; later ones repeat what it
 # decided.
 # A marker is due where its last sample is in a packet that left: the codec holds its look-ahead back, so as

@@ -7,66 +7,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from itertools import islice
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from rtcprobe.audio.opus import OpusDecoder
-from rtcprobe.hearing.played import first_sound_s
-from rtcprobe.hearing.relate import related
-from rtcprobe.playout.arrivals import Arrivals, in_time
+from rtcprobe.playout.arrivals import Arrivals
 from rtcprobe.playout.base import BLOCK_S, Block, Decoder, Run
 from rtcprobe.playout.copies import unpacked
 from rtcprobe.playout.neteq import NetEq
 from rtcprobe.playout.policies import PlayoutChoice, Policy, make_policy
 from rtcprobe.playout.replay import Playback, replay
 from rtcprobe.playout.steered import Steered, Steering
-from rtcprobe.recording import Agreed, Came, Said
+from rtcprobe.recording import Agreed, Said
 from rtcprobe.result import TargetSteps
-from rtcprobe.scenario import Devices
 from rtcprobe.wrapping import unwrapped
 
-__all__ = ["first_audio_s", "play", "whole_frames"]
+__all__ = ["LONGEST_DRAIN_S", "play", "policy_of", "tick_before", "whole_frames"]
 
-_LONGEST_DRAIN_S = 12.0  # a playout may hold 10 s (libwebrtc's bound on a target), and a little more
+LONGEST_DRAIN_S = 12.0  # a playout may hold 10 s (libwebrtc's bound on a target), and a little more
 _DRY_S = 0.200  # this long after the last arrival without the sender's sound, there is none left
-# The first sound comes of one of these, or nothing came in order for a third of a second.
-_FIRST_PACKETS = 16
-
-
-def first_audio_s(said: Said, came: Came, *, playout: PlayoutChoice, devices: Devices, phase_s: float) -> float | None:
-    """Return when the first sample of the talker was heard, seconds since the call started; None if never."""
-    if came.sound is not None:
-        heard_s = first_sound_s(came)
-        return None if heard_s is None else heard_s + devices.playback_s
-    # Where nothing can be related the first sound is of whatever came: a mixer's first packet is the first of
-    # the talker.
-    found = related(said, came) if came.forwarded else came.arrivals
-    known = came.arrivals if found is None else found
-    whole = known if found is None else whole_frames(said, came.agreed, known)
-    first = list(islice(in_time(whole), _FIRST_PACKETS))
-    if not first:
-        return None
-    arrivals = Arrivals(known[:_FIRST_PACKETS] if playout.knows_red else first)
-    policy = _policy(playout, came.agreed, OpusDecoder())
-    first_s = float(arrivals.at_s.min())
-    playback = replay(
-        policy.playout,
-        arrivals,
-        _tick_before(first_s, phase_s),
-        float(arrivals.at_s.max()) + _LONGEST_DRAIN_S,
-        drift=devices.drift,
-        # Until a block is the sender's from end to end: before it come silence and fades of concealment.
-        enough=_is_whole,
-        each=_nobody,
-    )
-    reference = arrivals[0][1].timestamp
-    stamps = np.array([unwrapped(packet.timestamp, reference, 32) for _, packet in first], dtype=np.int64)
-    instants = playback.play_instants(stamps)
-    played = instants[~np.isnan(instants)]
-    return float(played.min()) + devices.playback_s if len(played) else None
 
 
 def whole_frames(said: Said, agreed: Agreed | None, came: Arrivals) -> Arrivals:
@@ -97,7 +57,7 @@ def play(
     ``listen`` is told when the first block is played, and returns what takes each of them, or many at once: the sound
     is not kept. ``steering`` acts on NetEQ alone.
     """
-    policy = _policy(choice, agreed, decoder)
+    policy = policy_of(choice, agreed, decoder)
     playout = policy.playout
     if steering is not None and isinstance(playout, NetEq):
         playout = Steered(playout, steering)
@@ -114,12 +74,12 @@ def play(
             return now_s > last_s + _DRY_S + (choice.delay_s or 0.0)
         return block.rtp_timestamp >= newest
 
-    first_tick_s = _tick_before(first_s, phase_s)
+    first_tick_s = tick_before(first_s, phase_s)
     playback = replay(
         playout,
         arrivals,
         first_tick_s,
-        last_s + _LONGEST_DRAIN_S,
+        last_s + LONGEST_DRAIN_S,
         drift=drift,
         enough=at_the_end,
         from_s=last_s,
@@ -128,7 +88,7 @@ def play(
     return playback, {**policy.figures(), **_target_steps(policy.targets_s(), playback)}
 
 
-def _policy(choice: PlayoutChoice, agreed: Agreed | None, decoder: Decoder) -> Policy:
+def policy_of(choice: PlayoutChoice, agreed: Agreed | None, decoder: Decoder) -> Policy:
     """Return a fresh policy for what was agreed on."""
     return make_policy(
         choice,
@@ -138,7 +98,7 @@ def _policy(choice: PlayoutChoice, agreed: Agreed | None, decoder: Decoder) -> P
     )
 
 
-def _tick_before(first_s: float, phase_s: float) -> float:
+def tick_before(first_s: float, phase_s: float) -> float:
     """Return the last instant of the loudspeaker's grid by ``first_s``."""
     return phase_s + math.floor((first_s - phase_s) / BLOCK_S) * BLOCK_S
 
@@ -152,12 +112,3 @@ def _target_steps(targets_s: npt.NDArray[np.float64], playback: Playback) -> Map
     since_s = playback.start_s + ticks * (BLOCK_S / (1 + playback.drift))
     steps = TargetSteps(since_s=tuple(since_s.tolist()), target_delay_s=tuple(targets_s[ticks].tolist()))
     return {"target_steps": steps}
-
-
-def _is_whole(block: Block, _now_s: float) -> bool:
-    """Return whether all of a block is the sender's sound."""
-    return block.rtp_timestamp is not None and not block.concealed_samples
-
-
-def _nobody(_played: Block | Run) -> None:
-    """Listen to nothing."""

@@ -34,7 +34,7 @@ from rtcprobe.link.ahead import rates_ahead
 from rtcprobe.link.bottleneck import Bottleneck
 from rtcprobe.link.bucket import Policer
 from rtcprobe.link.cross import REMEMBERED_S, Crossing
-from rtcprobe.link.delay import LOST, DelayTrace
+from rtcprobe.link.delay import LOST, Delay, DelayTrace
 from rtcprobe.link.flows import Crossed
 from rtcprobe.link.keeper import Keeper
 from rtcprobe.link.loss import Bernoulli, BurstLoss, FourState, GilbertElliott
@@ -42,7 +42,7 @@ from rtcprobe.link.many import SILENCE_S, Floats, move_on, sealed
 from rtcprobe.link.requested import Requested
 from rtcprobe.link.slot import Slots
 from rtcprobe.link.spec import LinkSpec, Reorder
-from rtcprobe.link.streams import Children, uniforms
+from rtcprobe.link.streams import Children, Seed, uniforms
 
 __all__ = ["HEADER_BYTES", "Fate", "Link", "Path"]
 
@@ -87,7 +87,7 @@ class Link:
     ``spec.into_s``.
     """
 
-    def __init__(self, spec: LinkSpec, seed: np.random.SeedSequence, *, start_s: float = 0.0) -> None:
+    def __init__(self, spec: LinkSpec, seed: np.random.SeedSequence | Seed, *, start_s: float = 0.0) -> None:
         self.spec = spec
         self._outages = spec.outages
         start_s -= spec.into_s or 0.0
@@ -238,8 +238,8 @@ class Link:
         if before is None or spec.delay != before.delay:
             self._delays = spec.delay.draws(self._random["delay"])
             # A trace knows one delay a packet, so the copy comes with it.
-            recorded = isinstance(spec.delay, DelayTrace)
-            self._copy_delays = repeat(LOST) if recorded else spec.delay.draws(self._random["copy delay"])
+            delay = spec.delay
+            self._copy_delays = repeat(LOST) if isinstance(delay, DelayTrace) else _of_copies(delay, self._random)
         if before is None or spec.reorder != before.reorder:
             self._steps_out = _stepping_out(spec.reorder, self._random["reorder"]) if spec.reorder else repeat(False)
         if before is None or spec.duplicate != before.duplicate:
@@ -361,6 +361,11 @@ def _changes(spec: LinkSpec, start_s: float) -> Iterator[tuple[float, LinkSpec]]
         yield round_s, spec
     while True:
         yield math.inf, spec
+
+
+def _of_copies(delay: Delay, random: Children) -> Iterator[float]:
+    """Yield the delays of copies; on a hop that makes none, as most are, no generator is made for them."""
+    yield from delay.draws(random["copy delay"])
 
 
 def _stepping_out(reorder: Reorder, rng: np.random.Generator) -> Iterator[bool]:

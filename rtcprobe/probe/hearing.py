@@ -13,8 +13,8 @@ from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import Call
 from rtcprobe.call.targets.base import Way as PeerWay
 from rtcprobe.hearing.ears import Ear
+from rtcprobe.hearing.openings import first_audio_s
 from rtcprobe.hearing.played import PlayedEar, played_ear
-from rtcprobe.hearing.playing import first_audio_s
 from rtcprobe.hearing.pooled import CallAccount
 from rtcprobe.hearing.speech import Voices
 from rtcprobe.probe.placing import Attempt

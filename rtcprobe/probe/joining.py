@@ -12,7 +12,7 @@ from rtcprobe.call.targets.base import CallSetup
 from rtcprobe.probe import stalls
 from rtcprobe.probe.hearing import RoundTrip, judge_join
 from rtcprobe.probe.notes import Notes
-from rtcprobe.probe.placed import of_stack
+from rtcprobe.probe.placed import left_by
 from rtcprobe.probe.placing import Attempt, afresh
 from rtcprobe.probe.stalls import Voided
 from rtcprobe.result import Join, Progress
@@ -20,8 +20,9 @@ from rtcprobe.result import Join, Progress
 __all__ = ["Joining"]
 
 SWEPT = 16
-"""Joins after which the circles that they leave behind are collected. Left to itself, the collector waited until 11 MB
-of them had come together; what was loaded before is frozen (``run``), so that it takes it few milliseconds."""
+"""Joins on the real clock after which the circles that they leave behind are collected, between two of them. Left to
+itself, the collector waited until 11 MB of them had come together; what was loaded before is frozen (``run``), so that
+it takes it few milliseconds. In virtual time it may come whenever it likes (``sweeping.SELDOM``)."""
 
 
 @dataclass(slots=True)
@@ -51,11 +52,11 @@ class Joining:
                 notes.warnings.append(f"{count - done} joins were not tried: {deadline}")
                 return
             attempt = self._join(done, setup, child)
-            if done % SWEPT == SWEPT - 1:
+            if notes.placing.clock == "real" and done % SWEPT == SWEPT - 1:
                 gc.collect()
             if attempt is None:
                 continue
-            notes.take(of_stack(attempt, outside=outside))
+            notes.take(left_by(attempt, notes.placing.clock))
             if attempt.call.cpu_s is not None:
                 notes.harness.join_cpu_s.append(attempt.call.cpu_s)
                 for peer in attempt.call.peers:

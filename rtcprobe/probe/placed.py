@@ -19,10 +19,11 @@ from rtcprobe.probe.placing import Attempt
 from rtcprobe.probe.seeing import Looking, Watched, watched
 from rtcprobe.probe.spoke import Spoke, spoke_in
 from rtcprobe.recording import Said
+from rtcprobe.result import Clock
 from rtcprobe.scenario import Cue
 from rtcprobe.ways import Leg, Way
 
-__all__ = ["Placed", "modelled", "of_stack"]
+__all__ = ["Placed", "left_by", "modelled", "of_stack"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +78,23 @@ def of_stack(attempt: Attempt, *, outside: bool) -> Placed:
         invalid=getattr(call, "invalid", ()),  # targets of other packages need not know of it
         happened=call.happened,
         spoke=spoke_in(call),
+        lag_s=attempt.lag_s,
+        emulator_s=call.network.lateness.samples_s,
+    )
+
+
+def left_by(attempt: Attempt, clock: Clock) -> Placed:
+    """Return of a join what ``Notes`` take: what it says of the machine, and not what was heard in it.
+
+    In virtual time the machine has nothing to do with it, so that nobody asks what was said, packet by packet.
+    """
+    call = attempt.call
+    return Placed(
+        ways=(),
+        said=[peer.said() for peer in call.peers if peer.speaks] if clock == "real" else (),
+        legs={},
+        warnings=call.warnings,
+        invalid=getattr(call, "invalid", ()),
         lag_s=attempt.lag_s,
         emulator_s=call.network.lateness.samples_s,
     )

@@ -21,12 +21,12 @@ import random
 import secrets
 import threading
 import time
-import types
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Final
 
 import aioice.ice
@@ -53,7 +53,9 @@ from aiortc.rtcdtlstransport import RTCCertificate
 from aiortc.rtcrtpparameters import RTCRtcpFeedback, RTCRtpCodecParameters, RTCRtpHeaderExtensionParameters
 from cryptography.x509 import Certificate
 
+from rtcprobe.runtime import sooner_seam
 from rtcprobe.runtime.network import HOST
+from rtcprobe.runtime.stand_ins import Dispatch, SeamError, attribute, put
 from rtcprobe.runtime.virtual import EPOCH_S, running
 
 __all__ = [
@@ -93,25 +95,6 @@ _DECODING: ContextVar[bool] = ContextVar("rtcprobe_decoding", default=True)
 """Whether a receiver started in this context gets aiortc's decoder thread."""
 
 
-class SeamError(RuntimeError):
-    """A name inside aiortc or aioice is not where this version of rtcprobe knows it."""
-
-
-def attribute(owner: object, name: str) -> Any:
-    """Return ``owner.name``.
-
-    Raises:
-        SeamError: it has moved.
-    """
-    try:
-        return getattr(owner, name)
-    except AttributeError:
-        kind = owner.__name__ if isinstance(owner, types.ModuleType) else type(owner).__name__
-        raise SeamError(
-            f"{kind}.{name} is gone: this rtcprobe knows aiortc 1.16 and aioice 0.13, install those"
-        ) from None
-
-
 def install() -> None:
     """Put the stand-ins in place; calling it again does nothing.
 
@@ -127,28 +110,29 @@ def install() -> None:
         host = HOST.get()
         return host_addresses(use_ipv4, use_ipv6) if host is None else host.addresses()
 
-    _replace(aioice.ice, "get_host_addresses", emulated_host_addresses)
+    put(aioice.ice, "get_host_addresses", emulated_host_addresses)
     for module in (aiortc.rtcrtpsender, aiortc.rtcrtpreceiver, aiortc.mediastreams, aiortc.rtcsctptransport):
-        _replace(module, "time", _Dispatch(time, time=_virtual_time))
+        put(module, "time", Dispatch(time, time=_virtual_time))
     for module in (aiortc.rtcrtpsender, aiortc.rtcrtpreceiver, aioice.ice):
-        _replace(module, "random", _Dispatch(random, random=_seeded("random", random.random)))
+        put(module, "random", Dispatch(random, random=_seeded("random", random.random)))
     for module in (aiortc.utils, aioice.utils, aiortc.rtcsctptransport):
-        _replace(module, "os", _Dispatch(os, urandom=_seeded("urandom", os.urandom)))
+        put(module, "os", Dispatch(os, urandom=_seeded("urandom", os.urandom)))
     for module in (aioice.ice, aioice.utils):
-        stand_in = _Dispatch(
+        stand_in = Dispatch(
             secrets,
             choice=_seeded("choice", secrets.choice),
             randbits=_seeded("randbits", secrets.randbits),
         )
-        _replace(module, "secrets", stand_in)
+        put(module, "secrets", stand_in)
     for module in (aiortc.rtcpeerconnection, aiortc.rtcrtpsender, aiortc.mediastreams):
-        _replace(module, "uuid", _Dispatch(uuid, uuid4=_seeded("uuid4", uuid.uuid4)))
-    _replace(aiortc.rtcrtpreceiver, "threading", _Dispatch(threading, Thread=_decoder_thread))
-    _replace(aiortc.rtcdtlstransport, "certificate_digest", _digest)
-    _replace(aiortc.rtcpeerconnection, "RTCCertificate", _Dispatch(RTCCertificate, generateCertificate=_certificate))
-    _replace(aiortc.rtcpeerconnection, "copy", _Dispatch(copy, deepcopy=_copied))
-    _replace(aiortc.rtcpeerconnection, "CODECS", _OfferedCodecs(aiortc.codecs.CODECS))
-    _replace(aiortc.rtcpeerconnection, "HEADER_EXTENSIONS", _OfferedExtensions(aiortc.codecs.HEADER_EXTENSIONS))
+        put(module, "uuid", Dispatch(uuid, uuid4=_seeded("uuid4", uuid.uuid4)))
+    put(aiortc.rtcrtpreceiver, "threading", Dispatch(threading, Thread=_decoder_thread))
+    put(aiortc.rtcdtlstransport, "certificate_digest", _digest)
+    put(aiortc.rtcpeerconnection, "RTCCertificate", Dispatch(RTCCertificate, generateCertificate=_certificate))
+    put(aiortc.rtcpeerconnection, "copy", Dispatch(copy, deepcopy=_copied))
+    put(aiortc.rtcpeerconnection, "CODECS", _OfferedCodecs(aiortc.codecs.CODECS))
+    put(aiortc.rtcpeerconnection, "HEADER_EXTENSIONS", _OfferedExtensions(aiortc.codecs.HEADER_EXTENSIONS))
+    sooner_seam.install(_DECODING.get)
     aiortc.clock._rtcprobe = True  # type: ignore[attr-defined]  # noqa: SLF001 - our own mark
 
 
@@ -253,8 +237,13 @@ class _OfferedExtensions(dict[str, list[RTCRtpHeaderExtensionParameters]]):
         return [*usual, *more] if more else usual
 
 
+@lru_cache(maxsize=64)
 def _digest(certificate: Certificate, algorithm: str) -> str:
-    """Return a fingerprint as aiortc does, without joining it byte by byte."""
+    """Return a fingerprint as aiortc does, without joining it byte by byte.
+
+    In virtual time the same few certificates come again in every call (``_certificate``), and both ends digest the
+    other's three times over.
+    """
     digest = aiortc.rtcdtlstransport.X509_DIGEST_ALGORITHMS[algorithm]
     return certificate.fingerprint(digest).hex(":").upper()
 
@@ -299,17 +288,6 @@ def _decoder_thread(*args: Any, **kwargs: Any) -> threading.Thread | _NoThread:
     return threading.Thread(*args, **kwargs) if _DECODING.get() else _NoThread()
 
 
-class _Dispatch(types.SimpleNamespace):
-    """A module, or a class, with a few names replaced."""
-
-    def __init__(self, module: types.ModuleType | type, **replacements: Any) -> None:
-        super().__init__(**replacements)
-        self._module = module
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._module, name)
-
-
 def _replace_clocks() -> None:
     """Let aiortc's clock show virtual time on a loop that has it."""
     current_datetime = aiortc.clock.current_datetime
@@ -330,9 +308,9 @@ def _replace_clocks() -> None:
         loop = running()
         return current_ntp_time() if loop is None else ntp_time(loop.time())
 
-    _replace(aiortc.clock, "current_datetime", virtual_datetime)
-    _replace(aiortc.clock, "current_ms", virtual_ms)
-    _replace(aiortc.clock, "current_ntp_time", virtual_ntp_time)
+    put(aiortc.clock, "current_datetime", virtual_datetime)
+    put(aiortc.clock, "current_ms", virtual_ms)
+    put(aiortc.clock, "current_ntp_time", virtual_ntp_time)
 
 
 def ntp_time(now_s: float) -> int:
@@ -351,8 +329,3 @@ def _seeded(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
         return original(*args) if loop is None else getattr(loop.entropy, name)(*args)
 
     return draw
-
-
-def _replace(owner: types.ModuleType, name: str, value: object) -> None:
-    attribute(owner, name)
-    setattr(owner, name, value)

@@ -28,8 +28,9 @@ from aioice.stun import TransactionFailed, TransactionTimeout
 from rtcprobe.errors import MeasurementError
 from rtcprobe.ice import IceServer, IceSettings
 from rtcprobe.runtime.dialing import DIALER
+from rtcprobe.runtime.direction import nominal_s
 from rtcprobe.runtime.ice_seam import IceAgent
-from rtcprobe.runtime.network import Tap, nominal_s
+from rtcprobe.runtime.network import Tap
 from rtcprobe.runtime.reach import StreamError, needs_dns
 from rtcprobe.runtime.streams import Line, resolve
 from rtcprobe.runtime.transports import StreamTransport, open_transport

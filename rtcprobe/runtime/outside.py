@@ -32,8 +32,10 @@ import ifaddr
 
 from rtcprobe.errors import MeasurementError
 from rtcprobe.link import Path
+from rtcprobe.runtime.direction import Direction, Room, wire_size
 from rtcprobe.runtime.edge import Edge
-from rtcprobe.runtime.network import MOST_AT_ONCE, Direction, EmulatedTransport, Host, Network, Room, wire_size
+from rtcprobe.runtime.endpoints import MOST_AT_ONCE, EmulatedTransport
+from rtcprobe.runtime.network import Host, Network
 
 __all__ = ["OutsideHost", "OutsideNetwork", "all_addresses", "local_addresses"]
 

@@ -32,7 +32,8 @@ import numpy as np
 
 from rtcprobe.errors import BadInputError
 from rtcprobe.link import Achieved, Fate, Link, LinkSpec, Path, Requested, Tally
-from rtcprobe.runtime.network import MOST_AT_ONCE, Direction, Room, wire_size
+from rtcprobe.runtime.direction import Direction, Room, wire_size
+from rtcprobe.runtime.endpoints import MOST_AT_ONCE
 from rtcprobe.runtime.seconds import LATE_SECOND_S, Lateness, Ledger, Seconds
 from rtcprobe.runtime.tos import Datagram, sender, tell_tos, tos_of
 

@@ -25,7 +25,8 @@ from typing import Any
 import anyio
 from anyio.abc import ByteStream, SocketAttribute, SocketStream
 
-from rtcprobe.runtime.network import Direction, Network
+from rtcprobe.runtime.direction import Direction
+from rtcprobe.runtime.network import Network
 from rtcprobe.runtime.reach import StreamError, connected, known_addresses, look_up
 from rtcprobe.runtime.tcp import SEGMENT_BYTES, TcpConnection, ask, resends
 from rtcprobe.timeline import Side, Wait

@@ -141,3 +141,10 @@ def test_things_are_counted_as_a_language_counts():
     assert [counted(n, "join", "joins") for n in (1, 12)] == ["one join", "12 joins"]
     with speaking("zh"):
         assert [counted(n, "join", "joins") for n in (1, 12)] == ["一次进房", "12次进房"]
+
+
+def test_what_stands_in_parentheses_in_chinese_stands_in_wide_ones():
+    narrow = [
+        said for said in {**LANGUAGES["zh"], **RETOLD["zh"]}.values() if re.search(r"\([^)]*[\u4e00-\u9fff]", said)
+    ]
+    assert narrow == []

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from rtcprobe.link import Bernoulli, Delay, Link, LinkSpec, LossTrace, Path
-from rtcprobe.runtime.network import Direction, Network
+from rtcprobe.runtime.direction import Direction
+from rtcprobe.runtime.network import Network
 from rtcprobe.runtime.reach import StreamError, needs_dns
 from rtcprobe.runtime.streams import Line, dial
 

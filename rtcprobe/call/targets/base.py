@@ -39,6 +39,7 @@ from rtcprobe.call.watching import Watching
 from rtcprobe.errors import BadInputError, did_you_mean
 from rtcprobe.ice import IceSettings
 from rtcprobe.link import LinkSpec
+from rtcprobe.link.streams import Seed
 from rtcprobe.messages import CameMessages, MessagePlan, SaidMessages
 from rtcprobe.recording import Came, Said
 from rtcprobe.result import Clock
@@ -147,7 +148,7 @@ class CallSetup:
         *,
         phase: float,
         may_speak: asyncio.Event,
-        seed: np.random.SeedSequence | None = None,
+        seed: np.random.SeedSequence | Seed | None = None,
     ) -> Mouth | None:
         """Return a party's mouth, None where it only listens; ``phase`` is how far into a packet it begins, 0 to 1.
 
@@ -161,7 +162,8 @@ class CallSetup:
         phase_s = phase * speech.ptime_s
         if isinstance(speech, LiveSpeech):
             assert seed is not None
-            return LiveMouth(speech=speech, phase_s=phase_s, network=network, may_speak=may_speak, seed=seed)
+            drawn = seed.mixed() if isinstance(seed, Seed) else seed
+            return LiveMouth(speech=speech, phase_s=phase_s, network=network, may_speak=may_speak, seed=drawn)
         return Mouth(speech=speech, phase_s=phase_s, network=network, may_speak=may_speak)
 
     def expected(self, party: str) -> Sequence[bytes | None]:

@@ -27,9 +27,11 @@ from rtcprobe.call.targets.endings import HANG_UP_TIMEOUT_S, OVERTIME_S, all_of,
 from rtcprobe.call.watching import first_pictures
 from rtcprobe.errors import MeasurementError
 from rtcprobe.link import Link, Path
+from rtcprobe.link.streams import Seed
 from rtcprobe.messages import Due
+from rtcprobe.runtime.direction import Direction
 from rtcprobe.runtime.egress import Egress
-from rtcprobe.runtime.network import Direction, Host, Network
+from rtcprobe.runtime.network import Host, Network
 from rtcprobe.timeline import Wait
 
 __all__ = ["EmulatedCall", "World", "world"]
@@ -70,7 +72,7 @@ def world(
         name: network.add_host(name, "127.0.0.1" if sockets else f"10.0.{place >> 8}.{place & 255}")
         for place, name in enumerate((*setup.speech, *others), 1)
     }
-    for (source, destination), route_seed in zip(routes, network_seed.spawn(len(routes)), strict=True):
+    for (source, destination), route_seed in zip(routes, Seed.of(network_seed).spawn(len(routes)), strict=True):
         specs = setup.routes[source, destination]
         links = [Link(spec, child) for spec, child in zip(specs, route_seed.spawn(len(specs)), strict=True)]
         direction = network.connect(hosts[source], hosts[destination], Path(links))
@@ -245,8 +247,9 @@ def _members(
     # All mouths, then all cameras: a call without cameras draws the same mouths as one with them.
     mouths, cameras = chance.random(count).tolist(), chance.random(count).tolist()
     out: dict[str, Member] = {}
-    # Talkers first, then messages: ``spawn`` counts on, so who writes moves nothing of who speaks.
-    children, chances = seed.spawn(count), seed.spawn(count)
+    # Talkers first, then messages: so who writes moves nothing of who speaks.
+    spawned = Seed.of(seed).spawn(2 * count)
+    children, chances = spawned[:count], spawned[count:]
     for name, phase, camera, child, writing in zip(setup.speech, mouths, cameras, children, chances, strict=True):
         may = asyncio.Event()
         out[name] = Member(
@@ -262,6 +265,6 @@ def _members(
     return out
 
 
-def _by_rate(setup: CallSetup, name: str, seed: np.random.SeedSequence) -> Sequence[Due]:
+def _by_rate(setup: CallSetup, name: str, seed: Seed) -> Sequence[Due]:
     plan = setup.messages.get(name)
-    return () if plan is None else plan.by_rate(setup.lasts_s, np.random.Generator(np.random.PCG64(seed)))
+    return () if plan is None else plan.by_rate(setup.lasts_s, np.random.Generator(np.random.PCG64(seed.mixed())))

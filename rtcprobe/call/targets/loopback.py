@@ -1,7 +1,7 @@
 """Target ``loopback``: every party is ours, each joined to each other by the emulated network (a full mesh).
 
 Facts:
-    In a mesh each party has a connection to every other (RFC 7478 §2.3.4 has no server between): its mouth is heard
+    In a mesh each party has a connection to every other (RFC 7478 §2.3 has no server between): its mouth is heard
     over all of them, each packet sent once a connection.
 
 Rules:
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import combinations, permutations
 
 import numpy as np
@@ -131,9 +132,12 @@ class LoopbackCall(EmulatedCall):
         """Who is called first."""
         return self.peers[1]
 
-    @property
+    @cached_property
     def ways(self) -> list[Way]:
-        """Who hears whom, by talker in the order written, then by listener."""
+        """Who hears whom, by talker in the order written, then by listener.
+
+        Asked a dozen times in a join, and made once: who has a mouth and who hears whom stands from the beginning.
+        """
         return [
             Way(
                 WayName.of(talker, listener),

@@ -44,7 +44,7 @@ OPUS_PAYLOAD_TYPE: Final = 111
 RED_PAYLOAD_TYPE: Final = 63
 """What Chrome offers for ``opus/48000/2`` and ``red/48000/2``."""
 
-_LEAST_PACKETS: Final = 20  # ``kMinimumPackets`` in ``webrtc_voice_engine.cc``
+_LEAST_PACKETS: Final = 20  # audio_jitter_buffer_max_packets is raised to it, ``webrtc_voice_engine.cc``
 _STRETCHES: Final = frozenset({Operation.ACCELERATE, Operation.FAST_ACCELERATE, Operation.PREEMPTIVE_EXPAND})
 _INSISTENT: Final = _STRETCHES | {Operation.MERGE}  # done even where there is enough to play
 _SILENCE: Final = np.zeros(BLOCK_SAMPLES, dtype=np.float32)

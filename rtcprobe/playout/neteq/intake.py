@@ -6,7 +6,7 @@ Rules:
        nothing yet to be late beside.
     3. A packet is one of the stream however its 32 bits of timestamp wrapped: as near to the one before as possible.
 
-Source: ``InsertPacketInternal`` in ``neteq_impl.cc`` (``modules/audio_coding/neteq`` of libwebrtc, branch-heads/7871).
+Source: ``InsertPacket`` in ``neteq_impl.cc`` (``modules/audio_coding/neteq`` of libwebrtc, branch-heads/7871).
 """
 
 from __future__ import annotations
