@@ -18,7 +18,7 @@ Not kept up: aiortc's counters of a transport's packets and bytes, which nothing
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
 import aiortc.clock
@@ -30,6 +30,7 @@ from aiortc.rtp import RtpPacket
 from rtcprobe.runtime.aiortc_seam import attribute, on_state
 from rtcprobe.runtime.extensions import Timed, times_in
 from rtcprobe.runtime.srtp_seam import HEADER, opening
+from rtcprobe.runtime.statistics_seam import Counted
 
 __all__ = ["Came", "Lane", "Note", "Taker", "express", "hand_over", "lane_before"]
 
@@ -74,8 +75,8 @@ class Taker(NamedTuple):
     take: Take
     notes: Callable[[], Note | None]
     """Return what notes a packet, if all that comes of one now is that it is noted, and counted; None otherwise."""
-    counts: Callable[[Any], None]
-    """Puts a packet into aiortc's statistics of the source."""
+    counts: Callable[[Iterable[Counted]], None]
+    """Counts packets into aiortc's statistics of the source."""
 
 
 def express(dtls: RTCDtlsTransport) -> None:
