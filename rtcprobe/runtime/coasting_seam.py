@@ -166,16 +166,22 @@ class Coast:
 
     def get_off(self) -> None:
         """Let what is under way, and what is to leave, go by timers again."""
+        self.let_go(math.inf)
         route = self._route
         assert route is not None
         self._loop.coasts.remove(self)
         self._route = route.direction.coast = None
-        for due_s, data in self._under_way:
-            self._loop.at(due_s, route.source.release, data, route.destination)
-        self._under_way.clear()
         if self._due_s < math.inf:
             self._wait = _AGAIN_FRAMES
             self._sending.go_on()
+
+    def let_go(self, before_s: float) -> None:
+        """Let what is under way and due before ``before_s`` come by timers."""
+        route, under_way = self._route, self._under_way
+        assert route is not None
+        while under_way and under_way[0][0] < before_s:
+            due_s, data = under_way.popleft()
+            self._loop.at(due_s, route.source.release, data, route.destination)
 
     def run(self, until_s: float) -> None:
         """Let happen what is due before ``until_s``: packets leave and come, by instant."""
@@ -194,13 +200,17 @@ class Coast:
                 if due_s >= together_s:
                     clock_s = turn_to(due_s)
                     together_s = clock_s + resolution_s
+                # Of one instant all that is due is taken before any of it happens: what leaves is not among it.
+                while at_s < together_s and at_s < until_s:
+                    came.append((clock_s, under_way.popleft()[1]))
+                    at_s = under_way[0][0] if under_way else math.inf
                 try:
                     depart(clock_s)
                     upcoming = upcoming_s()
                     due_s = math.inf if upcoming is None else upcoming
                 except Exception as error:  # noqa: BLE001 - whoever waits for the end is told, at this instant
                     failed, due_s = error, math.inf
-                if under_way and under_way[-1][0] < together_s:  # no time on its way: its instant comes after this one
+                if under_way and under_way[0][0] < together_s:  # no time on its way: its instant comes after this one
                     together_s = -math.inf
             elif at_s < until_s:
                 if at_s >= together_s:

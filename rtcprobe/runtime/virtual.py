@@ -76,6 +76,10 @@ class Coasting(Protocol):
         """Have what is to come by timers instead."""
         ...
 
+    def let_go(self, before_s: float) -> None:
+        """Have what comes before ``before_s`` by timers instead."""
+        ...
+
     def run(self, until_s: float) -> None:
         """Let happen what is due before ``until_s``."""
         ...
@@ -232,9 +236,14 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
         """Close none."""
 
     def _jump(self) -> None:
+        if not (self.coasts and self._coast()):
+            self._to_next()
+        # What else comes at the instant the clock stands at is taken together with what woke it, in one order.
+        for coast in self.coasts:
+            coast.let_go(self._now_ns * 1e-9 + self._clock_resolution)
+
+    def _to_next(self) -> None:
         scheduled = self._scheduled  # type: ignore[attr-defined]  # asyncio's heap of timers
-        if self.coasts and self._coast():
-            return
         # Rule 4: the loop would otherwise wait in real time, for ever.
         if not scheduled and not self._events:
             raise VirtualTimeStoppedError("virtual time stands still: nothing is ready and no timer is set")
