@@ -1,5 +1,11 @@
 """A WebSocket over the HTTP client's line: text messages, each within its time, every fault one sentence.
 
+Theory of operation:
+    The state of RFC 6455 is held by ``websockets``' protocol, which does no I/O: it is fed what came, gives events, and
+    says what is to be sent. Here bytes go between it and the stream. Feeding it may leave something to send (a pong,
+    the answer to a close), so every reading ends with a flush. What it holds to be closed, or the stream's end, ends
+    both ``receive`` and ``send`` with a sentence.
+
 Rules:
     1. Pings are answered while something is received, for which the owner must call ``receive`` (a task of its own).
     2. No compression is offered, and no message larger than ``Limits.body_bytes`` is taken.

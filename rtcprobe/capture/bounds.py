@@ -134,8 +134,7 @@ def judge(bound: Bound, heard: Sequence[HeardStream], videos: Sequence[SeenStrea
 
     Raises:
         BadInputError: about sound or video where there is none; about a mouth-to-ear delay, and nobody said how long
-        the
-            fastest packet took.
+            the fastest packet took.
     """
     of_video = bound.metric in _OF_VIDEO
     if not (videos if of_video else heard):

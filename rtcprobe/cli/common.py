@@ -19,6 +19,7 @@ __all__ = ["EXIT_CODES", "INTERRUPTED", "complain", "console", "language_option"
 
 # Columns below which rich's tables come apart; nobody reads on such a terminal.
 _NARROWEST = 20
+# What a width that is too small, or none at all, stands for.
 _USUAL = 80
 
 INTERRUPTED = "130 interrupted (143 by SIGTERM, 129 by SIGHUP)"
@@ -53,6 +54,7 @@ def console(*, stderr: bool = False) -> Console:
 
     # Before the console looks at its stream's encoding.
     _forgive(sys.stderr if stderr else sys.stdout)
+    # rich would colour numbers, paths and quotes within sentences as if they were code.
     screen = Console(stderr=stderr, highlight=False)
     if screen.width < _NARROWEST:  # COLUMNS=0 and its like say that nobody knows
         screen.width = _USUAL
@@ -73,4 +75,5 @@ def say(line: str, *, err: bool = False) -> None:
 def _forgive(stream: TextIO) -> None:
     """A name that a terminal cannot spell is no reason to stop."""
     if isinstance(stream, io.TextIOWrapper):
+        # Strict, as it is by default, a name beyond ASCII or a code page would end the command (UnicodeEncodeError).
         stream.reconfigure(errors="replace")

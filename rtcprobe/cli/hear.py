@@ -26,6 +26,7 @@ _MOST_FILES = 16
 
 @click.command(epilog=_EXIT_CODES, short_help="Hear a capture or an event log of a call.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
+# 32 bits (RFC 3550 §5.1).
 @click.option("--ssrc", type=click.IntRange(0, 2**32 - 1), metavar="N", help="Hear this stream alone.")
 @click.option("--from", "begin", metavar="TIME", help="Leave the beginning out of the figures, like 5s.")
 @click.option("--one-way", metavar="TIME", help="How long the fastest packet took from the mouth: gives mouth-to-ear.")

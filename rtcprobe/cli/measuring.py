@@ -106,6 +106,7 @@ class Measuring:
             raise BadInputError("--link and --set link are given together", "write the whole link in one of them")
         # First, so that nothing meant for the scenario's own target, its token above all, goes to this one.
         target = [] if self.target is None else [f"target={json.dumps(self.target)}"]
+        # Flags last: where a key is given by both, the flag wins.
         changed = [*target, *self.settings, *(f"{key}={value}" for key, value in flags.items() if value is not None)]
         return [find_scenario(each, changed) for each in names]
 

@@ -41,6 +41,7 @@ def place(*, question: Path, seed: int, json_path: str | None, html_path: str | 
     if json_path == html_path == "-":
         raise BadInputError("--json and --html are both -", "give one of them a file")
     asked = read_question(question)
+    # Progress is for people; standard output may be the answer as JSON.
     screen = console(stderr=True)
 
     def done(number: int, count: int) -> None:

@@ -76,6 +76,7 @@ class Pushing:
         if self.push_url is not None:
             from rtcprobe.exporter.push import Gateway
 
+            # Made now for its refusals; nothing is sent before the first run has ended.
             self._gateway = Gateway(self.push_url, self.push_grouping, self.push_auth)
 
     def delete(self, plans: Sequence[Scenario]) -> ExitCode:
@@ -109,6 +110,7 @@ class Pushing:
         outcome = Outcome(
             seed=seed,
             ended_unix_s=time.time(),
+            # Not of the wall clock, which NTP may step within a run.
             duration_s=time.monotonic() - self._began_s,
             result=result,
             goals=() if result is None else goals(result),

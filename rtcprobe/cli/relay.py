@@ -142,7 +142,7 @@ def _allowed(listen: tuple[str, int], to: str | None, user: str | None, credenti
         raise BadInputError(f"--to {to} stands beside --turn", "TURN clients say to whom themselves: leave one out")
     if not user or not credential:
         raise BadInputError("--turn and --credential go together", "like --turn probe --credential env:TURN_PASSWORD")
-    # 0.0.0.0 stands for every address, and none that a relayed candidate could name (RFC 8656 §7.2).
+    # 0.0.0.0 stands for every address, and none that a relayed candidate could name.
     if ip_address(listen[0]).is_unspecified:
         raise BadInputError(
             f"--listen {listen[0]} is every address", "with --turn give the one that clients and their peers reach"
@@ -156,6 +156,7 @@ def _told(report: RelayReport, json_path: str | None, csv_path: str | None, html
     from rtcprobe.report.lines import print_lines
     from rtcprobe.report.relay import relay_csv, relay_lines
 
+    # Files first: a terminal that went away must not cost them.
     if json_path is not None:
         write_whole(json.dumps(report.to_dict(), indent=1, ensure_ascii=json_path == "-") + "\n", json_path)
     if csv_path is not None:
@@ -192,6 +193,7 @@ def _links(link: str, back_link: str | None) -> tuple[list[LinkSpec], list[LinkS
         up, back = _read("--link", _written, link)
     if back_link is not None:
         back = _read("--back-link", _written, back_link)[0]
+    # What was written once holds both ways, each with a queue of its own.
     return up, up if back is None else back
 
 
@@ -282,6 +284,7 @@ class _Course:
         from rtcprobe.runtime.relay import written
 
         ended = asyncio.Event()
+        # As systemd and docker end what they stop: then, too, there is a report.
         with contextlib.suppress(NotImplementedError):  # Windows has no such signal
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
         running = self._running()

@@ -156,6 +156,7 @@ class _Session:
 
             with speaking(self.language):
                 print_result(result, self.outputs.screen())
+        # Quiet is one line a scenario, and none where the reader of a pipe expects a document alone.
         elif not self.outputs.pipes:
             say(f"{result.verdict.upper()} {result.scenario}")
         return not result.interrupted
@@ -208,6 +209,7 @@ def _folders(flag: str, named: str | None, plans: Sequence[Scenario]) -> list[Pa
     """Return a folder for each scenario, made and writable; None for each where nothing is to be written."""
     if named is None:
         return [None] * len(plans)
+    # An empty variable of a shell: as a path it would be the current folder.
     if not named:
         raise BadInputError(f"{flag} '' is no folder", f"name one, or leave {flag} out")
     names = [plan.name for plan in plans]
@@ -223,6 +225,7 @@ def _folders(flag: str, named: str | None, plans: Sequence[Scenario]) -> list[Pa
             each.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise BadInputError(f"{each} cannot be written", error.strerror or str(error)) from error
+        # A folder that is there already was made without asking whether it can be written.
         if not os.access(each, os.W_OK):
             raise BadInputError(f"{each} cannot be written", "you have no right to write there")
     return [*folders]

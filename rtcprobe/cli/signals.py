@@ -89,6 +89,7 @@ def _look_away(screens: list[int]) -> None:
     with suppress(OSError, ValueError):
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
+    # The descriptors, not sys.stdout alone: whoever writes to 1 and 2 by itself would meet EIO, too.
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for each in screens:
         os.dup2(nowhere, each)

@@ -64,6 +64,7 @@ def run(
     if scheduler is not None and workers is not None:
         raise BadInputError("--workers and --scheduler are both given", "the scheduler has workers of its own")
     if parquet is not None:
+        # Before the grid is run, not an hour later.
         _need_pyarrow()
     jobs = read_grid(grid).tasks()
     book = Book(output)
@@ -127,6 +128,7 @@ def _limit(written: str, figure: str) -> float:
         # Limits carry their unit, figures have it in their name.
         if figure.endswith("_ms"):
             return parse_duration(written) * 1e3
+        # R is a bare number (ITU-T G.107); whatever else is no delay is a share.
         return float(written) if figure == "r" else parse_ratio(written)
     except ValueError as error:
         raise BadInputError(f"--limit {written!r} is not a number", "write it like 80") from error
@@ -144,6 +146,7 @@ def _narrated(
         yield row
         if not quiet and screen.is_terminal:
             left = len(jobs) - before - number
+            # By what this run did: rows from before took none of its time.
             left_s = (time.monotonic() - begun_s) / number * left
             screen.print(f"{before + number:,} of {len(jobs):,} jobs, about {left_s / 60:.1f} min left  ", end="\r")
 

@@ -90,6 +90,7 @@ def vendors(
     }
     tour = _Tour(plans=plans, clock=_clock(plans, measuring.clock), outputs=outputs, quiet=quiet)
     try:
+        # A round has one seed for all: emulated links draw alike for each vendor.
         for place, index in _turns(tuple(urls), tuple(links), runs):
             if not tour.stop(place, seed=seed + index, said=f"round {index + 1} of {runs}"):
                 break
@@ -124,6 +125,7 @@ class _Tour:
             result = measured(self.plans[place], seed=seed, clock=self.clock, quiet=self.quiet)
         except RtcprobeError as error:
             complain(f"{vendor}, {link}: {error}")
+            # A fault counts towards ``VAIN_RUNS``, as a run without a join does, and is told beside the vendor.
             self.faults.setdefault(place, []).append(str(error))
             return True
         self.runs.setdefault(place, []).append(result)
@@ -138,6 +140,7 @@ class _Tour:
         from rtcprobe.report.vendors import panel_lines, panel_markdown
         from rtcprobe.verdict import Account, panel
 
+        # Also of places without a run: who could not be measured is told first.
         accounts = [
             Account(
                 vendor=vendor,
@@ -215,6 +218,7 @@ def _names(measuring: Measuring, scenario: str) -> tuple[str, ...]:
     """Return the keys under which the scenario's parties stand; those of a count (``fan-1``) stand under one."""
     as_is = replace(measuring, target=None, settings=())
     names = [party.name for party in as_is.plans([scenario])[0].parties]
+    # These two have keys of their own at the top, not below ``parties``.
     if names == ["caller", "callee"]:
         return tuple(names)
     keys: dict[str, None] = {}
@@ -228,6 +232,7 @@ def _names(measuring: Measuring, scenario: str) -> tuple[str, ...]:
 def _is_key(key: str, measuring: Measuring, scenario: str) -> bool:
     """Return whether a party stands under ``key``: setting what is under no key makes another of a count's name."""
     try:
+        # Any access would do that every party may have.
         replace(measuring, settings=(f"{key}.access=fibre",)).plans([scenario])
     except BadInputError:
         return False
@@ -257,6 +262,7 @@ def _links(written: str | None, measuring: Measuring, parties: Sequence[str]) ->
         name = name if equals or access is None else access
         if not name or name in links:
             raise BadInputError(f"link {each!r} has no name of its own", "name each once, like 5g or bad=delay 80ms")
+        # A line takes the place of the whole path both ways; an access is each party's own, and their distance stays.
         links[name] = (f"link={line}",) if equals else tuple(f"{party}.access={name}" for party in parties)
     return links
 
@@ -275,6 +281,7 @@ def _plan(
     own = []
     for setting in measuring.settings:
         key = setting.partition("=")[0]
+        # Only a colon before the first "=" is a vendor's: one behind it belongs to a value, such as a URL.
         whose, colon, _ = (part.strip() for part in key.partition(":"))
         if colon and whose not in names:
             raise BadInputError(f"--set {key}: vendor {whose!r} is not known", did_you_mean(whose, names))
@@ -289,6 +296,7 @@ def _plan(
     changed = replace(measuring, target=url, settings=(*link, *own))
     try:
         plan = changed.plans([scenario])[0]
+        # For its refusals alone: a URL that nobody knows is told now, not in the first round.
         find_target(plan.target)
     except BadInputError as error:
         raise error.within(f"vendor {name}") from error

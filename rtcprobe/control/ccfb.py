@@ -3,8 +3,8 @@
 Facts:
     A report tells, for each SSRC, of all numbers since the last report of it, or since a late older one. An arrival is
     so many 1/1024 s before the report's timestamp: 0x1FFE and more are "long ago", 0x1FFF is "not yet".
-    One is sent with the last packet of a frame or 25 ms after the first that was not told, 25 ms apart at least and
-    250 ms at most, and never more than 500 kb/s of them.
+    One is sent with the last packet of a frame or 25 ms after the first that was not told, 25 ms apart at least. What
+    they take beyond 500 kb/s has to be waited for, 250 ms from one to the next at most, and is owed till then.
 
 Source: RFC 8888 §3.1; libwebrtc main f3ae3eb62e2a, ``modules/remote_bitrate_estimator/``
 ``congestion_control_feedback_generator.cc``, ``congestion_control_feedback_tracker.cc``.
@@ -28,6 +28,7 @@ _HEADER: Final = struct.Struct("!BBHI")
 _TYPE, _FORMAT = 205, 11
 _UNITS_PER_S: Final = 1024
 _LONG_AGO, _NOT_YET = 0x1FFE, 0x1FFF
+_CE: Final = 3  # congestion experienced, of the two bits of ECN (RFC 3168 §5)
 # A block must not report more (§3.1: a quarter of the numbers there are).
 _MOST_STATUSES: Final = 16_384
 # min_send_delta, max_send_delta and kMaxFeedbackRate of the generator: what feedback may cost at most.
@@ -117,12 +118,14 @@ class CcRecorder:
         self._free_s = 0.0  # when the reports so far are paid for
 
     def arrived(self, ssrc: int, sequence: int, now_s: float, *, ecn: int = 0, last_of_frame: bool = False) -> None:
-        """Take down a packet; of copies the first counts."""
+        """Take down a packet; of copies the first counts, but for a mark of congestion, which any of them may bear."""
         stream = self._streams.setdefault(ssrc, _Stream())
         number = sequence if stream.newest < 0 else unwrapped(sequence, stream.newest, 16)
-        if number in stream.came:
+        first_s, before = stream.came.get(number, (now_s, None))
+        # RFC 8888 §3.1: the mark must be reported, so a copy that bears the first one is news of its own.
+        if before is not None and (ecn != _CE or before == _CE):
             return
-        stream.came[number] = now_s, ecn
+        stream.came[number] = first_s, ecn
         stream.newest = max(stream.newest, number)
         stream.next = number if stream.next is None else min(stream.next, number)
         self._first_s = now_s if self._first_s is None else self._first_s
@@ -133,10 +136,11 @@ class CcRecorder:
         """When to report; None while nothing came."""
         if self._first_s is None:
             return None
-        if self._sent_s is None:
-            return self._first_s if self._marked else self._first_s + _LEAST_S
         wanted_s = self._first_s if self._marked else self._first_s + _LEAST_S
-        return min(max(wanted_s, self._sent_s + _LEAST_S, self._free_s), self._sent_s + _MOST_S)
+        if self._sent_s is None:
+            return wanted_s
+        # Only what is not paid for yet is held to 250 ms: after a pause a frame has its 25 ms as ever.
+        return max(wanted_s, self._sent_s + _LEAST_S, min(self._free_s, self._sent_s + _MOST_S))
 
     def report(self, now_s: float, timestamp: int) -> CcFeedback | None:
         """Return what came since the last report; None when nothing did."""
@@ -156,9 +160,8 @@ class CcRecorder:
             stream.next = stream.newest + 1
         made = CcFeedback(sender_ssrc=self._sender_ssrc, blocks=blocks, timestamp=timestamp)
         self._first_s, self._marked, self._sent_s = None, False, now_s
-        # The next report waits until this one is paid for at 500 kb/s, but never beyond the 250 ms of
-        # ``due_s``.
-        self._free_s = now_s + 8 * (len(write_ccfb(made)) + _OVERHEAD_BYTES) / _MOST_BPS
+        # What the 250 ms of ``due_s`` let leave too early is still owed (send_rate_debt_).
+        self._free_s = max(self._free_s, now_s) + 8 * (len(write_ccfb(made)) + _OVERHEAD_BYTES) / _MOST_BPS
         return made
 
     def _metric(self, came: tuple[float, int] | None, now_s: float) -> Metric | None:

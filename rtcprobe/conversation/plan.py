@@ -129,7 +129,7 @@ class AgentPlan:
                 raise BadInputError(
                     f"agent.{name} {format_duration(value_s)} is impossible", f"give 0ms to {most_s:g}s"
                 )
-        # Shorter than 200 ms no ear takes for an answer (``least_speech_s``).
+        # A shorter answer would be no turn by the agent's own measure (``least_speech_s``, where nothing is written).
         if not 0.2 <= self.answer_s[0] <= self.answer_s[1]:
             shortest, longest = (format_duration(each) for each in self.answer_s)
             raise BadInputError(f"agent.answer {shortest} to {longest} is impossible", "write it like 2s to 4s")

@@ -44,7 +44,7 @@ _MOST_TICKS: Final = 8
 """Longer beginnings are not kept: something was lost or late in them, and hardly ever the same again."""
 _MOST_KEPT: Final = 256
 """Beginnings kept, of some 300 bytes each; when there are more, it begins anew."""
-_HALF_CYCLE: Final = 1 << 31
+_HALF_CYCLE: Final = 1 << 31  # of RTP's clock: a difference beyond it is one across the end of its 32 bits
 
 _Step = tuple[int, int, int, bytes, int]
 """A packet of a beginning: the tick that takes it in, its steps from the first in sequence and time, payload, type."""

@@ -46,7 +46,7 @@ WEIGHTS: Final[Mapping[Priority, float]] = {"very-low": 0.5, "low": 1.0, "medium
 """The share of a stream to those of the others (RFC 8835 §4.1)."""
 
 PRIORITIES: Final[Mapping[Priority, int]] = {"very-low": 128, "low": 256, "medium": 512, "high": 1024}
-"""What a channel is announced with (RFC 8832 §6.4)."""
+"""What a channel is announced with (RFC 8831 §6.4)."""
 
 SMALLEST_BYTES: Final = HEADER_BYTES
 LARGEST_BYTES: Final = 262_144

@@ -79,6 +79,7 @@ class Conversing:
             setup,
             speech={
                 self._user.name: self._speech(self._user, user, self._user.devices),
+                # It has no end of its own: it ends with the user's mouth (``call.live`` rule 3).
                 self._agent.name: replace(self._speech(self._agent, agent, _SOFTWARE), follows=self._user.name),
             },
         )

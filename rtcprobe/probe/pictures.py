@@ -67,6 +67,7 @@ class Pictures:
             MeasurementError: FFmpeg cannot encode one of the films.
         """
         self._scenario, self._video_dir = scenario, video_dir
+        # Where nobody shows anything nothing is missing, and there is nothing to warn of.
         self._without = without if _plans(scenario) else None
         self._plans = {} if without else _plans(scenario)
         self._films: dict[VideoSettings, Film] = {}
@@ -90,7 +91,9 @@ class Pictures:
 
     def cameras(self, *, endless: bool) -> dict[str, Camera]:
         """Return the camera of each who has one; ``endless``: it shows more than any join can take."""
+        # One camera that follows it needs every end to send it: it is negotiated for the whole call.
         remb = any(plan.control == "remb" for plan in self._plans.values())
+        # Twice, as ``deadline`` allows a join: preparing may take as long as joining.
         lasts_s = 2 * self._scenario.call.join_timeout_s if endless else self._scenario.call.duration_s
         return {
             name: Camera(
@@ -256,6 +259,7 @@ def _viewing(each: Watched, scenario: Scenario) -> Viewing:
     viewer, camera = _viewer(plans, each.way), plans[each.way.talker]
     return Viewing(
         each.said,
+        # A server gives packets numbers and times of its own: frames are known again by their bytes.
         related_pictures(each.said, each.came, each.reel) if each.came.forwarded else each.came,
         each.reel,
         policy=viewer.playout,

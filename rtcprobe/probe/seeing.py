@@ -88,6 +88,7 @@ def watched(call: Call, listener: Peer | None = None, *, outside: bool) -> list[
     ``outside``: through a server that is not ours.
     """
     found: list[Watched | Looking] = []
+    # A forwarding server of ours knows which frames it sent to whom; of other calls each end is asked.
     shown_on: Callable[[CallWay], Sequence[Shown]] | None = getattr(call, "shown_on", None)
     for way in call.ways:
         if listener not in (None, way.listener):

@@ -37,6 +37,7 @@ def spoke_in(call: Call) -> Spoke:
     if not mouths:
         return Spoke()
     edge, said = mouths[0].edge, mouths[0].talker.said
+    # An edge is there where an emulated line leads to an agent outside: only the user is ours then.
     if edge is not None:
         claims = next((peer.claims.came for peer in call.peers if peer.claims is not None), [])
         return Spoke(said, left_s=edge.left_s, came_s=edge.came_s, claims=claims)

@@ -120,6 +120,7 @@ class Talking:
         except KeyboardInterrupt:
             if begun:
                 self.calls.append(PlacedCall(call=number, attempt=self._tries(number) + 1, cut="interrupted"))
+                # Whether it had joined or not: an end by the user's own hand speaks against no server.
                 self.notes.count(joined=True)
                 self._hear(number, of_stack(begun[0], outside=outside))
             raise
@@ -129,6 +130,7 @@ class Talking:
         if wav_dir is not None and self.notes.scenario.call.calls > 1:
             wav_dir /= f"call-{number + 1}"
             try:
+                # A run into the same folder as an earlier one writes over it.
                 wav_dir.mkdir(exist_ok=True)
             except OSError as error:
                 raise BadInputError(f"{wav_dir} cannot be written", error.strerror or str(error)) from error
@@ -144,6 +146,7 @@ class Talking:
             )
         else:
             self.conversing.hear(number, placed.ways, placed.spoke, wav_dir)
+            # Known to have been heard, with no marker in it: ``_keep`` counts calls by this.
             self.heard[number] = {}
         self.pictures.see(number, placed.watched)
         self.messages.take(number, placed.exchanged)

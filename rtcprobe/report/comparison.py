@@ -165,6 +165,7 @@ def difference_table(
 def ranking_markdown(ranking: Ranking) -> str:
     """Return a comparison as Markdown."""
     names = [side.label for side in ranking.sides]
+    # The last given against those before it, as the sentence below says it.
     parts = [f"### {plain(ranking.sides[0].scenario)}: {' against '.join(plain(each) for each in reversed(names))}\n"]
     parts += [f"**{plain(each)}**\n" for each in ranking.troubles]
     parts += [
@@ -207,10 +208,12 @@ def _span(seeds: Sequence[int]) -> str:
     ordered = sorted(seeds)
     if len(ordered) > 2 and ordered == list(range(ordered[0], ordered[-1] + 1)):
         return f"{ordered[0]} to {ordered[-1]}"
+    # Seeds that do not follow each other are named, as long as they fit beside the rest of a line.
     return ", ".join(map(str, ordered[:6])) + (" …" if len(ordered) > 6 else "")
 
 
 def _letters(ranking: Ranking) -> list[str]:
+    # Letters end at Z: the 27th side is 27.
     return [chr(ord("A") + index) if index < 26 else str(index + 1) for index in range(len(ranking.sides))]
 
 
@@ -221,6 +224,7 @@ def ranking_sentence(ranking: Ranking) -> str:
         return f"Best, where the difference is real: {_some(won, '; ')}." if won else "No difference is shown."
     pair = ranking.pairs[0]
     said = []
+    # What somebody may have to mend comes first.
     for word in ("worse", "better"):
         found = [each for each in pair.differences if each.verdict == word]
         named = [f"{full_name(each)} ({moved(each)}{ms_of(each)})" for each in found]
@@ -305,6 +309,7 @@ def _waterfall_rows(ranking: Ranking) -> Iterator[tuple[str, list[tuple[str, lis
         found = [{each.part: each for each in group.get(title, ())} for group in groups]
         rows = []
         for name in merged(tuple(each) for each in found):
+            # The first side's part is the same in every pair that has it.
             sides = [next((each[name].a for each in found if name in each), None)]
             sides += [each[name].b if name in each else None for each in found]
             values = [None if side is None else side.value for side in sides]

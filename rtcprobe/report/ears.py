@@ -30,6 +30,7 @@ _COLUMNS = 2
 def ear_lines(result: Result, page: Page) -> Iterator[Text]:
     """Yield what was heard on every way: a column each, or a row each where there are more than columns."""
     ears = {way: result.mouth_to_ear.get(way) for way in result.ways}
+    # Calls, not tries: a void or failed one was made again under its number.
     calls = len({each.call for each in result.calls if each.void is None and each.failed is None})
     title = say("Mouth to ear: {calls} calls, ms", calls=calls) if calls > 1 else say("Mouth to ear, ms")
     late = {each.direction: beyond(each.outcome) for each in goals(result) if each.direction is not None}

@@ -42,6 +42,7 @@ def heard_lines(heard: Heard) -> Iterator[Text]:
         yield from _warned(video.warnings)
     if heard.others:
         yield rule("Other streams in it, not heard (choose with --ssrc)")
+        # A conference's capture may hold hundreds.
         for stream in heard.others[:12]:
             clock = "no clock" if stream.clock_hz is None else f"{stream.clock_hz / 1000:g} kHz"
             yield Text(f" {_named(stream)}: {stream.count:,} packets, {stream.duration_s:.1f} s, {clock}")
@@ -207,6 +208,7 @@ def between_lines(each: Between) -> Iterator[Text]:
         indent=0, style="bold", most=None,
     )  # fmt: skip
     p50_s, p95_s, p99_s, most_s = (
+        # What the two clocks are apart goes out of a difference of delays, and only of that.
         milliseconds(value - each.delay_min_s, 2)
         for value in (each.delay_p50_s, each.delay_p95_s, each.delay_p99_s, each.delay_max_s)
     )

@@ -186,6 +186,7 @@ def _answering(account: Account, result: Result) -> str:
 def _who(way: Way) -> str:
     """Return who hears whom: ``"ben hears ana"``, ``"the callee hears the caller"``."""
     if way in BOTH_WAYS:
+        # Caller and callee are what somebody is, others' names are names: only the former take an article.
         return say("the {listener} hears the {talker}", listener=say(way.listener), talker=say(way.talker))
     return say("{listener} hears {talker}", listener=way.listener, talker=way.talker)
 
@@ -208,6 +209,7 @@ def _late(found: list[Goal]) -> str:
 def _middle(ear: Account) -> float:
     found = _quantile(ear.summary, "p50")
     delays = sorted(each.delay_s for each in ear.samples)
+    # Too few for a percentile with its interval: the median of those heard is said all the same.
     return delays[(len(delays) - 1) // 2] if found is None else found
 
 

@@ -31,6 +31,7 @@ def link_lines(
     yield page.rule(f"{say(title)}: {say('requested → achieved')}", columns)
     for name, read in _LINK_ROWS:
         pairs = [[read(r.requested), read(r.achieved)] if r else ["-", "-"] for r in reports]
+        # A row that neither side of any leg has: nothing reordered, nothing marked.
         if any(figure for pair in pairs for figure in pair):
             yield page.cells(name, ("→".join(pair) for pair in pairs))
         if read is _loss and any(map(by_chance, reports)):

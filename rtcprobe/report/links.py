@@ -55,6 +55,7 @@ def print_round_trips(names: Sequence[str], console: Console) -> None:
             bound, km = light_bound_s(name, other), distance_km(name, other)
             kind = hop.provenance.partition(":")[0]
             private_s = backbone(name, other, private=True).rtt_s
+            # Only where the public network alone was pinged is a private line another (``regions.backbone``).
             private = "" if private_s == hop.rtt_s else milliseconds(private_s, 0)
             table.add_row(other, milliseconds(hop.rtt_s, 0), private, milliseconds(bound, 0), f"{km:,.0f}", kind)
         console.print(table)

@@ -14,7 +14,7 @@ from rtcprobe.report.cases import unjudged_reasons
 from rtcprobe.report.ears import latest_ways
 from rtcprobe.report.lead import goal_sentence, lead
 from rtcprobe.report.messages import message_rows, message_way
-from rtcprobe.report.room import facts, figure_rows
+from rtcprobe.report.room import facts, figure_rows, group_named
 from rtcprobe.report.sentences import arrow, attribution, bounds, figure, interval, milliseconds, slowest, typical
 from rtcprobe.report.sights import sight_rows, spoken_way
 from rtcprobe.report.turns import COLUMNS, conversation, turn_rows
@@ -87,11 +87,11 @@ def _room(result: Result) -> list[str]:
         found = matrix(result, most=_MOST_COLUMNS)
         heads = [each.name for each in found.columns]
         rows = [
-            [f"**{plain(row.name)}**", *(_pair(found.cells.get((row.name, head))) for head in heads)]
+            [f"**{plain(group_named(row.name))}**", *(_pair(found.cells.get((row.name, head))) for head in heads)]
             for row in found.rows
         ]
         title = say("speaks ↓, hears →, p50 ms")
-        parts.append(table([title, *map(plain, heads)], rows, numbers=1))
+        parts.append(table([title, *(plain(group_named(head)) for head in heads)], rows, numbers=1))
         parts += [f"- {plain(name)}: {plain(told)}" for name, told in facts(result, result.room)] + [""]
     if result.named:
         heads = [say("In {service}'s words", service=str(result.settings.get("figures", ""))), "", say("definition")]
@@ -120,6 +120,7 @@ def code(text: str) -> str:
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: int | None = None) -> str:
     """Return a table; columns from ``numbers`` on (all after the first where not told) are set flush right."""
+    # GFM's delimiter row (§4.10): "---:" sets a column flush right.
     first = len(head) if numbers is None else numbers
     lines = [head, ["---" if index < first else "---:" for index in range(len(head))], *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
@@ -168,6 +169,7 @@ def _figures(result: Result) -> str:
     parts = [] if not attempts and result.engine == "model" else [joining]
     middle, last = typical(attempts), slowest(attempts)
     if middle is not None and last is not None:
+        # In the order of the typical one; a phase that only the slowest had comes last.
         phases = dict.fromkeys([*middle.phases, *last.phases])
         rows = [[_name(name), *(milliseconds(each.phases.get(name)) for each in (middle, last))] for name in phases]
         rows.append(["**total**", milliseconds(middle.first_audio_s), milliseconds(last.first_audio_s)])

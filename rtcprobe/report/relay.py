@@ -199,6 +199,7 @@ def _with_gaps(rows: Mapping[int, Row], end_s: int) -> list[int]:
 def relay_csv(report: RelayReport) -> str:
     """Return every second of every way of every client as CSV, the busiest client first."""
     out = io.StringIO()
+    # RFC 4180 ends lines by CRLF; diff, git and awk expect LF, and spreadsheets read either.
     write = csv.writer(out, lineterminator="\n").writerow
     write(["client", "way", *COLUMNS, "late_max_ms", "valid"])
     invalid = set(report.lateness.invalid())
@@ -238,6 +239,7 @@ def _rates(columns: Mapping[str, Sequence[float | None]]) -> str:
 
 def _plain(figures: LinkSide) -> dict[str, Any]:
     return {
+        # JSON has neither infinity nor NaN (RFC 8259 §6).
         key: None if isinstance(value, float) and not math.isfinite(value) else _listed(value)
         for key, value in asdict(figures).items()
     }

@@ -64,6 +64,7 @@ def room_lines(result: Result, page: Page) -> Iterator[Text]:
 
 def facts(result: Result, room: Room) -> Iterator[tuple[str, str]]:
     """Yield what is said of a room as a name and a sentence each, the worst pairs first."""
+    # Pairs, not the matrix's groups: who is latest has two names.
     latest = [pair_told(each) for each in worst_pairs(result, _NAMED)]
     yield say("latest pairs, p50 and p95, ms"), "; ".join(latest)
     shown = [pair_told(each) for each in worst_pairs(result, _NAMED, "glass_to_glass")]
@@ -171,6 +172,7 @@ def _waits(waits: Sequence[Waited]) -> str:
     never = [each.listener for each in waits if each.wait_s is None]
     said = []
     if known:
+        # The lower of two in the middle: a wait that somebody had.
         low, middle, high = (milliseconds(known[place].wait_s, 0) for place in (0, (len(known) - 1) // 2, -1))
         told = "{low} to {high} ms, median {middle} ({last} last)" if len(known) > 1 else "{middle} ms ({last})"
         parts = {"low": low, "high": high, "middle": middle, "last": known[-1].listener}
@@ -270,6 +272,7 @@ def figure_rows(named: Sequence[NamedFigure]) -> list[tuple[str, str, str]]:
             value = f"{each.value:,.1f} ms{ends}"
         else:
             value = share_told(each.value, each.low, each.high)
+        # Results of earlier versions do not say of how many.
         if each.counted is not None:
             value += say(", of {things}", things=counted(each.counted, each.what.removesuffix("s"), each.what))
         differs = f" ({say(each.differs)})" if each.differs else ""

@@ -62,6 +62,7 @@ def sight_lines(result: Result, page: Page) -> Iterator[Text]:
             for way, each in few.items()
         ]
         yield from page.table(title, ("p50 [95 %]", "p95 [95 %]", "lost", "frozen"), rows)
+        # Stages, likeness and lips of so many ways are the page's to show.
         if len(few) < len(seen):
             told = say("the {few} latest of {all} ways; the page and the JSON have all", few=len(few), all=len(seen))
             yield Text(f" {told}")
@@ -150,6 +151,7 @@ def first_picture_told(attempts: Sequence[Join]) -> str:
 
 def _asked(attempts: Sequence[Join]) -> str:
     """Return how many joins had to ask for packets of pictures again, and for key frames; "" where none did."""
+    # A key is there only where something was asked for (``probe.pictures.first_pictures``).
     packets = sum("packets" in each.asked for each in attempts)
     frames = sum("key_frames" in each.asked for each in attempts)
     asked = ((packets, "{count} asked for packets again"), (frames, "{count} asked for a key frame"))

@@ -40,6 +40,7 @@ def _parties(scenario: Scenario) -> Table:
     for column in ("party", "region", "access", "sends", "hears", "playout", "there"):
         table.add_column(column, style="bold" if column == "party" else None)
     for party in scenario.parties:
+        # Anywhere is no place: legs written out are all of its path.
         place = ("" if each == ANYWHERE else each for each in (party.site.region, party.site.access))
         heard = "all" if party.hears == "all" else ", ".join(party.hears) or "nobody"
         table.add_row(party.name, *place, _sends(party), heard, str(party.playout), _there(party))
@@ -88,6 +89,7 @@ def _stations(scenario: Scenario, way: Way) -> list[str]:
     """Return whom a way passes, from the talker to the listener, as routes call them."""
     if scenario.servers:
         homes = scenario.homes
+        # Two at one server pass it once.
         return [way.talker, *dict.fromkeys((homes[way.talker], homes[way.listener])), way.listener]
     # Through somebody else's server both emulated parts are told; what lies there is the real network's.
     between = [] if scenario.target.between else ["target"]
@@ -114,6 +116,7 @@ def _ms(seconds: float | None) -> str:
 def _told(scenario: Scenario) -> Iterator[str]:
     yield ""
     for cue in scenario.script:
+        # A cue quotes itself for sentences; in a list of them quotes are noise.
         yield f"cue        {str(cue).strip(chr(39))}"
     signaling, call = scenario.signaling, scenario.call
     carried = any(signaling.beside in (leg.source, leg.destination) for leg in scenario.legs)

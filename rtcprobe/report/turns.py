@@ -43,7 +43,7 @@ def conversation(result: Result) -> list[Account]:
 def split(sample: Sample) -> dict[str, float]:
     """Return where a turn's delay went, in the five parts that are shown; seconds."""
     stages = sample.stages or {}
-    # Five parts out of nine stages: what a terminal has columns for, and what each end can do something about.
+    # Five parts out of eight stages: what a terminal has columns for, and what each end can do something about.
     parts = {name: math.fsum(stages.get(each, 0.0) for each in within) for name, within in _GROUPS.items()}
     # A part whose stages are not known (an agent outside) is left out, not 0.
     return {name: part for name, part in parts.items() if any(each in stages for each in _GROUPS[name])}
@@ -97,6 +97,7 @@ def _arrived(account: Account) -> str:
         for each in account.samples
         if each.stages is not None
     )
+    # The lower of two in the middle: a delay that a turn had.
     return milliseconds(known[(len(known) - 1) // 2]) if known else "-"
 
 
@@ -159,6 +160,7 @@ def _each(turns: Account) -> Iterator[Text]:
     call = turns.calls[0].call
     samples = [each for each in turns.samples if each.call == call]
     if samples and samples[0].stages is not None:
+        # Which parts there are is the same of all turns of a call: the agent is ours, or it is not.
         yield Text(f" {'each answer = ' + ' + '.join(split(samples[0])):<40}", style="dim")
     for each in samples:
         parts = " + ".join(milliseconds(part, 0) for part in split(each).values())

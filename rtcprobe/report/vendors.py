@@ -130,6 +130,7 @@ def panel_notes(panel: Panel, *, mark: str = BEST) -> list[str]:
         f"{mark}: shown to be better than all others on that link; any such mark here is chance one time in {chance}"
     )
     turns = "runs were made in turns, and each round began with another vendor: a noisy minute hits all alike"
+    # The mark is explained only where one stands.
     told = [marks, turns] if panel.wins else [turns]
     return list(dict.fromkeys([*told, *said]))
 

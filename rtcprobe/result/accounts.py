@@ -186,6 +186,7 @@ class Still:
     jpeg: str = field(default="", metadata=NAME)
 
     def __post_init__(self) -> None:
+        # Pages show it by a data: URL, as they do a clip's sound: what is no base64 could end the attribute.
         if len(self.jpeg) > _MOST_JPEG or _BASE64.fullmatch(self.jpeg) is None:
             raise BadInputError(f"{self.jpeg!r:.30} is no picture in base64", "the file is damaged")
 

@@ -17,6 +17,7 @@ __all__ = ["Beside", "Playout", "Protection", "Quality", "Recovered", "TargetSte
 
 # ``plain`` reads Annotated as least and most: what a damaged or edited file claims beyond is refused, with its place.
 _Share = Annotated[float, 0.0, 1.0]
+# Up to 10¹⁵ a float, which JSON's readers make of numbers, is exact (2⁵³ is 9 · 10¹⁵).
 _Count = Annotated[int, 0, 10**15]
 
 

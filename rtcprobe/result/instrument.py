@@ -59,6 +59,7 @@ class Instrument:
                 out |= {f"{each.name}_{one.name}": getattr(value, one.name) for one in fields(value)}
             elif each.name == "own_s":
                 out |= {f"{step}_s": took_s for step, took_s in value.items()}
+            # What this clock does not have is left out: virtual time has no lateness, the real one no word on timers.
             elif value is not None:
                 out[each.name] = value
         return out

@@ -65,6 +65,7 @@ class Join:
 
     def __post_init__(self) -> None:
         for name, at_s in self.marks.items():
+            # Infinity is no less than 0 either, and would make a join of no end.
             if not (math.isfinite(at_s) and at_s >= 0.0):
                 raise BadInputError(
                     f"{self.party} milestone {name} at {at_s} s is impossible", "time starts at the call"
@@ -115,6 +116,8 @@ class Joins:
             attempts=read_as(tuple[Join, ...], data, "attempts"),
             others=read_as(tuple[Join, ...], data, "others") if "others" in data else (),
             summary={
-                name.removesuffix("_ms"): each for name, each in read_as(Mapping[str, Summary], data, "summary").items()
+                # Only the key says milliseconds here: ``Summary`` has scaled its values by then.
+                name.removesuffix("_ms"): each
+                for name, each in read_as(Mapping[str, Summary], data, "summary").items()
             },
         )

@@ -54,6 +54,7 @@ def modernised(data: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **data,
         "mouth_to_ear": {way: _account(each) for way, each in ears.items()} if _keyed(ears) else ears,
+        # All but the caller listened.
         "join": _joins(joins, max(1, len(parties) - 1)) if _keyed(joins) else joins,
         "link": {leg: _link(each) for leg, each in links.items()} if _keyed(links) else links,
         "harness": _harness(harness) if _keyed(harness) else harness,

@@ -64,6 +64,7 @@ class BudgetOutcome:
         unit: Unit = "s" if data["unit"] == "ms" else read_as(Literal["share", "number"], data, "unit")
         factor = 1e3 if unit == "s" else 1.0
         ends = read_as(tuple[float | None, ...] | None, data, "value_ci")
+        # An interval has two ends, either of which may be open; what has another number of them tells none.
         low, high = ends if ends is not None and len(ends) == 2 else (None, None)
         words = {key: read_as(str, data, key) for key in ("expression", "metric", "aggregate", "reason")}
         return cls(

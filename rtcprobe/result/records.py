@@ -130,6 +130,7 @@ class Result:
     @property
     def exit_code(self) -> ExitCode:
         """The process exit code this result asks for."""
+        # Before the verdict, which is of half a run.
         if self.interrupted:
             return ExitCode.INTERRUPTED
         return {"pass": ExitCode.MET, "fail": ExitCode.MISSED}.get(self.verdict, ExitCode.NOT_MEASURED)
@@ -180,6 +181,7 @@ class Result:
             # Made new once, before anything is read: no reader knows of /1 (``older``).
             written = modernised(data) if data["schema"] == OLDER else data
             return from_plain(cls, {**written, "accounts": _accounts(written)})
+        # Of readers that index (``outcomes``, ``older``); what ``plain`` refuses has its place in the sentence.
         except KeyError as error:
             raise BadInputError(f"result lacks {error.args[0]!r}", "the file is damaged; measure again") from error
         except UnfitError as error:

@@ -66,7 +66,8 @@ class Spread:
     @property
     def spread_s(self) -> float:
         """What lies between the first and the last."""
-        # By means, each over all that its listener heard; ``apart`` is word by word, and in the mean no smaller.
+        # By means, each over all that its listener heard; ``apart`` is word by word, and in the mean no smaller where
+        # all heard the same words.
         return self.last_s - self.first_s
 
 

@@ -55,11 +55,14 @@ def _of_type(said: Any, value: object, _schema: _Schema, _formats: Formats) -> b
 
 
 def _enumerated(said: Any, value: object, _schema: _Schema, _formats: Formats) -> bool:
+    # 1 == True to Python, and 1.0 == 1: equal values of another kind are jsonschema's to judge.
     return any(type(value) is type(each) and value == each for each in said)
 
 
 def _of_format(said: Any, value: object, _schema: _Schema, formats: Formats) -> bool:
     try:
+        # A format without a parser of ours is a KeyError: jsonschema ignores what it does not know, so it is to be
+        # asked.
         formats[said](value)
     except (BadInputError, KeyError):
         return False
@@ -75,7 +78,9 @@ def _properties(said: Any, value: Any, _schema: _Schema, formats: Formats) -> bo
 def _others(said: Any, value: Any, schema: _Schema, formats: Formats) -> bool:
     if type(value) is not dict:
         return True
+    # A schema without "properties" is of free names: all of its keys are others.
     others = [each for key, each in value.items() if key not in schema.get("properties", ())]
+    # Of booleans ours are all false: no other key may be.
     return not others if isinstance(said, bool) else all(plainly_allows(said, each, formats) for each in others)
 
 

@@ -35,6 +35,7 @@ def conversation_schema() -> dict[str, Any]:
             "level": written(
                 "level", _LEVEL, "The user's active speech level (ITU-T P.56).", "-26dBFS", default="-26dBFS"
             ),
+            # -80 dBFS are three steps of a sample of 16 bits: as good as no room, and not digital silence.
             "background": written("level", _LEVEL, "The user's room: noise.", "-50dBFS", default="-80dBFS"),
             "patience": quantity("duration", "How long an answer, or a cue, is waited for.", "8s", default="8s"),
             "intelligibility": {
@@ -78,6 +79,7 @@ def _line_schema() -> dict[str, Any]:
             ),
             "wav": text("A WAV file said as a turn (its path, seen from the scenario's folder).", "question.wav"),
             "backchannel": text("What is said and is no turn: it should not stop the agent.", "uh-huh"),
+            # ``conversation.plan`` has the grammars of these four; editors need only know that they are not empty.
             "noise": written("noise", r"\S", "White noise, how long and how loud.", "400ms at -26dBFS"),
             "after": written("when", r"\S", "Silence that a turn waits for.", _USUAL),
             "barge_in": written("when", r"\S", "A turn said into the agent's speech: when.", "1.5s after onset"),
@@ -98,6 +100,7 @@ def _agent_schema() -> dict[str, Any]:
                 "type": "number",
                 "description": "Standard deviation of the logarithm of how long it thinks.",
                 "examples": [0.4],
+                # Of 0.4 nine in ten lie within a factor of 1.9 of the median, either way (e^(1.645 · 0.4)).
                 "default": plan.spread,
             },
             "answer": written("range", r"\S", "How long answers last.", "3s to 5s", default="3s to 5s"),
@@ -179,6 +182,7 @@ def _line(written: Mapping[str, Any], folder: Path) -> Line:
         raise BadInputError(f"{what} does not go with {cue if cues else 'no cue'}", cure)
     kind: Kind = ("barge_in" if cue == "barge_in" else "turn") if is_turn else what  # type: ignore[assignment]
     when = parse_when(written.get(cue, _USUAL))
+    # A barge-in and a backchannel count from the onset of the agent's speech, of which silence has none.
     if (when.begun == "silence") != (cue == "after"):
         usual = _USUAL if cue == "after" else "1.5s after onset"
         raise BadInputError(f"{cue} '{when}' is impossible", f"write it like {usual}")
@@ -186,6 +190,7 @@ def _line(written: Mapping[str, Any], folder: Path) -> Line:
         lasts_s, level_dbfs = parse_noise(written["noise"])
         return Line(kind="noise", when=when, lasts_s=lasts_s, level_dbfs=level_dbfs)
     if what == "wav":
+        # An absolute path stays what it is: pathlib drops what stands before one.
         return Line(kind=kind, when=when, wav=folder / written["wav"])
     return Line(kind=kind, when=when, words=written[what])
 

@@ -77,5 +77,6 @@ def _legs(name: str, alike: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def _cues(line: str, alike: Mapping[str, Sequence[str]]) -> list[str]:
+    # The first word is who acts; what a cue waits for happens to one, and stays (rule 2).
     party, blank, rest = line.strip().partition(" ")
     return [f"{each}{blank}{rest}" for each in alike[party]] if party in alike else [line]

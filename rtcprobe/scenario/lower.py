@@ -88,6 +88,7 @@ def within(place: str, build: Callable[[Any], _T], written: Any) -> _T:
 
 
 def _pair(written: Mapping[str, Any], folder: Path, traces: Path, servers: Mapping[str, Site]) -> Cast:
+    # Where a link replaces the path nobody's place need be written (``schema.PLACES``).
     parties = tuple(_party(name, _site(name, written.get(name, {}), folder), {}, written, folder) for name in _PAIR)
     if servers:
         if written["link"] != {}:
@@ -134,6 +135,7 @@ def _party(name: str, site: Site, own: Mapping[str, Any], of_all: Mapping[str, A
     """Return the party ``name``; ``own`` are the keys it has itself."""
     # Key by key (rule 2): who gives a bitrate keeps everybody's packet time.
     says = {key: {**of_all[key], **own.get(key, {})} for key in _OF_ALL}
+    # Who has no keys of its own has those of all, and what is refused of them stands under their place.
     place = f"parties.{name}." if own else ""
     sound = Stream(
         codec=within(f"{place}codec", _codec, says["codec"]),
@@ -177,6 +179,7 @@ def _written(own: Mapping[str, Any], of_all: Mapping[str, Any], place: str) -> t
 
 def _hears(written: str | list[str]) -> Any:
     if isinstance(written, list):
+        # Whoever is named twice is heard once: a pair has one way of a medium.
         return tuple(dict.fromkeys(written))
     if written in ("all", "nobody"):
         return "all" if written == "all" else ()
@@ -189,6 +192,7 @@ def _placed(parties: tuple[Party, ...], legs: Mapping[Leg, LinkSpec], beside: st
     Raises:
         BadInputError: a place is missing.
     """
+    # Both ways, as a leg may be written out in one direction alone.
     for one, other in permutations(parties, 2):
         leg = Leg.between(one.name, other.name)
         # Two who hear nothing of each other have no media between them: nothing needs to be known of their path.
@@ -285,6 +289,7 @@ def _legs(written: Mapping[str, Any], between: Sequence[Leg], folder: Path, trac
 
 def _codec(written: Mapping[str, Any]) -> OpusSettings:
     return OpusSettings(
+        # libopus takes whole bits a second (OPUS_SET_BITRATE).
         bitrate_bps=round(parse_rate(written["bitrate"])),
         application=written["application"],
         fec=written["fec"],
@@ -315,6 +320,7 @@ def _links(written: Any, folder: Path) -> dict[Leg, LinkSpec]:
     """Return the links given, by direction: one for both, or one each."""
     if isinstance(written, Mapping) and not written:
         return {}
+    # Directions tell a pair of links from the keys of one: no link has a key of these names.
     if isinstance(written, Mapping) and any(key in BOTH_LEGS for key in written):
         for key in written:
             if key not in BOTH_LEGS:

@@ -44,6 +44,7 @@ def messages_schema() -> dict[str, Any]:
         {
             "rate": written(
                 "frequency",
+                # frequency = number "/" ( "s" / "min" / "h" )       coarse; ``messages.parse_frequency`` judges
                 r"^[0-9.]+ ?/ ?(s|min|h)$",
                 "How many a second, counted from the opening of the channel; without it those of the list and of cues "
                 "(ben sends at 5s) alone.",
@@ -69,6 +70,7 @@ def messages_schema() -> dict[str, Any]:
             "max_retransmits": {
                 "type": "integer",
                 "minimum": 0,
+                # An unsigned short, as W3C's RTCDataChannelInit has it.
                 "maximum": 65_535,
                 "description": "How often one is sent again before it is given up; without a limit they are reliable.",
                 "examples": [0],

@@ -219,6 +219,7 @@ class Scenario:
 
         Prose, name and budgets aside, and who is called in it: two vendors are compared in one situation.
         """
+        # With servers of ours the target is the situation: whether they forward or mix, and how.
         return self.digest_without(() if self.servers else ("target",))
 
     def digest_without(self, aside: Collection[str] = ()) -> str:
@@ -228,4 +229,5 @@ class Scenario:
             measured["parties"] = list(measured["parties"].items())  # seeds are handed out in their order
         # Sorted: the order in which keys are written is no other situation. ASCII, so that no locale moves a digest.
         text = json.dumps(measured, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        # 64 bits: that two of a million situations share them has a chance of 3 in 10⁸.
         return hashlib.sha256(text.encode()).hexdigest()[:16]

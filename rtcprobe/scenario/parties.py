@@ -122,6 +122,7 @@ class Devices:
 
     def to(self, listener: Devices) -> Devices:
         """Return what lies between this microphone and the loudspeaker of ``listener``."""
+        # Capture is the talker's; playback and drift are the listener's.
         return replace(listener, capture_s=self.capture_s)
 
 

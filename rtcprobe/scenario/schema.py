@@ -198,6 +198,7 @@ def _link() -> dict[str, Any]:
 def _legs() -> dict[str, Any]:
     return {
         "type": "object",
+        # No pattern of names: what is no leg is refused by ``ways.Leg``, in a better sentence than a pattern's.
         "additionalProperties": _one_link(),
         "minProperties": 1,
         "description": "Links between parties by name, FROM_to_WHERE, each in place of the path in its direction. "
@@ -293,7 +294,7 @@ def _call() -> dict[str, Any]:
             "joins": {
                 "type": "integer",
                 "minimum": 1,
-                # A join in virtual time takes some ten milliseconds: a quarter of an hour's work.
+                # A join of two in virtual time takes a core some 17 ms: so many are half an hour's work.
                 "maximum": 100_000,
                 "description": "Joins made before the calls, so that percentiles of the join mean something.",
                 "examples": [20],
@@ -312,6 +313,7 @@ def _dtls() -> dict[str, Any]:
         {
             "timer": written(
                 "timer",
+                # Coarse, for editors; ``DtlsTimer.parse`` judges.
                 r"^(openssl|libwebrtc|.*[0-9].*)$",
                 "When a lost handshake flight is first sent again: openssl (1 s), libwebrtc (twice the "
                 "ICE round trip, 50 ms to 3 s), or a time.",
@@ -330,6 +332,7 @@ def _budgets() -> dict[str, Any]:
         "type": "array",
         "items": written(
             "budget",
+            # Coarse, for editors; ``verdict.budgets`` has the grammar.
             r"^.*([<>]|\swithin\s).*$",
             "METRIC AGGREGATE OP VALUE, or METRIC within VALUE..VALUE, and (advisory) where missing it "
             "should not fail the run. "

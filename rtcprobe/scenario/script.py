@@ -84,6 +84,7 @@ def parse_cue(text: object) -> Cue:
         raise BadInputError(f"cue {text!r}: {verb!r} is nothing a party does", did_you_mean(verb, list(_VERBS)))
     if when == "at":
         try:
+            # A time may have a blank before its unit.
             at_s = parse_duration(" ".join(rest))
         except BadInputError as error:
             raise error.within(f"cue {text!r}") from error
@@ -168,6 +169,7 @@ def _check_presence(party: Party, cues: Sequence[Cue]) -> None:
     if any(cue.after is not None for cue in cues if cue.does in _COMING_AND_GOING):
         return  # when it comes and goes is only known in the call
     there, why = not absent, "has not joined"
+    # By time alone, as cues do not compare: of equal times the one written first comes first.
     for at_s, cue in sorted(((cue.at_s, cue) for cue in cues if cue.at_s is not None), key=lambda each: each[0]):
         if at_s < party.comes_s:
             raise BadInputError(f"cue {cue}: {party.name} comes at {written_time(party.comes_s)}", "give a later time")

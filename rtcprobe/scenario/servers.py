@@ -87,6 +87,7 @@ def homes_of(
         both = (Leg.between(one, other), Leg.between(other, one))
         far = None if ANYWHERE in regions else backbone(*regions, private=private).spec
         specs = [legs.get(leg, far) for leg in both]
+        # Nowhere is no distance: who stands nowhere has legs written out, or is refused (``check_places``).
         return sum(0.0 if spec is None else spec.delay.quantile_s(0.5) for spec in specs)
 
     def away_s(party: Party, server: str) -> float:
@@ -171,6 +172,8 @@ def _best_pairs(
         return len(ways) * away_s(party, at) + sum(apart_s(at, home[other.name]) for other in ways)
 
     def whole_s(home: Mapping[str, str]) -> float:
+        # Over both directions of every pair: ``of_one_s`` of either end has what lies between their servers, and each
+        # end's own leg once; it is passed twice, on the way out and on the way in.
         return sum(of_one_s(party, home[party.name], home) + _own_s(party, home) for party in parties)
 
     def _own_s(party: Party, home: Mapping[str, str]) -> float:

@@ -106,6 +106,7 @@ def video_plan(says: Mapping[str, Any]) -> VideoPlan:
     """
     # From the schema, so that a default is written once.
     usual = {name: schema["default"] for name, schema in video_schema()["properties"].items() if "default" in schema}
+    # ``control`` has no default in the schema, which would move every digest: here it has one.
     says = {"control": "fixed", **usual, **says}
     if says["control"] != "fixed" and says["read"] == "all":  # what an absent key says: there is nothing to read
         says["read"] = "timestamps"
@@ -138,6 +139,7 @@ def parse_read(text: str) -> int:
     match = _READ.match(text)
     if match is None:
         raise BadInputError(f"{text!r} is no way to read frames", "all, every 5th (or another), timestamps")
+    # "all" is every first, "timestamps" every 0th: none.
     return int(match[1]) if match[1] else int(text.strip() == "all")
 
 

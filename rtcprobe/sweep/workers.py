@@ -1,5 +1,10 @@
 """Jobs done by several processes: here, or wherever a Dask scheduler has workers.
 
+Theory of operation:
+    A job is to be done, in hand, or done. Jobs are handed out in order while fewer are in hand than ``_IN_HAND`` a
+    worker; rows leave as they come. A pool lives until a worker dies: then what was in hand is either done after all,
+    and its row leaves, or goes back to the front with one death more against it, and a new pool goes on.
+
 Facts:
     - A worker that is killed (out of memory, by hand) breaks a pool of processes: all that was in hand is lost with it.
       It is handed out again to a new pool.

@@ -87,3 +87,41 @@ def test_reports_follow_frames_25_to_250_ms_apart_and_take_500_kbit_at_most():
     recorder.report(1.035, 2)  # about 6 kB: paid for in 97 ms
     recorder.arrived(1, 4000, 1.04, last_of_frame=True)
     assert recorder.due_s == pytest.approx(1.035 + 8 * (20 + 2 * 3002 + 28 - 0) / 500e3, abs=0.001)
+
+
+def test_after_a_pause_a_frame_has_its_25_ms_as_ever():
+    recorder = CcRecorder()
+    recorder.arrived(1, 0, 1.0, last_of_frame=True)
+    recorder.report(1.0, 1)
+    recorder.arrived(1, 1, 3.0)
+    assert recorder.due_s == pytest.approx(3.025)
+
+
+def test_what_left_before_it_was_paid_for_is_owed():
+    recorder = CcRecorder()
+    for number in range(16_384):
+        recorder.arrived(1, number, 1.0)
+    recorder.report(1.0, 1)  # 33 kB, 0.525 s of 500 kb/s
+    recorder.arrived(1, 16_384, 1.1, last_of_frame=True)
+    assert recorder.due_s == pytest.approx(1.25)
+    recorder.report(1.25, 2)
+    recorder.arrived(1, 16_385, 1.26, last_of_frame=True)
+    assert recorder.due_s == pytest.approx(1.5)  # 0.275 s of it are left
+    recorder.report(1.5, 3)
+    recorder.arrived(1, 16_386, 1.51, last_of_frame=True)
+    assert recorder.due_s == pytest.approx(1.0 + 8 * (20 + 2 * 16_384 + 28 + 2 * (20 + 4 + 28)) / 500e3)
+
+
+def test_of_copies_the_first_arrival_is_told_and_the_mark_of_any():
+    recorder = CcRecorder()
+    recorder.arrived(1, 7, 1.000, ecn=1)
+    recorder.arrived(1, 7, 1.002, ecn=3)
+    assert recorder.report(1.025, 1).blocks == {1: (7, (Metric(25, ecn=3),))}
+    recorder.arrived(1, 8, 1.030, ecn=1)
+    assert recorder.report(1.055, 2).blocks == {1: (8, (Metric(25, ecn=1),))}
+    recorder.arrived(1, 8, 1.060, ecn=1)
+    assert recorder.report(1.085, 3) is None
+    recorder.arrived(1, 8, 1.090, ecn=3)  # told already, without the mark
+    assert recorder.report(1.115, 4).blocks == {1: (8, (Metric(87, ecn=3),))}
+    recorder.arrived(1, 8, 1.120, ecn=3)
+    assert recorder.report(1.145, 5) is None

@@ -12,6 +12,7 @@ from rtcprobe.report.lines import cell_width, wrapped
 from rtcprobe.report.markdown import results_markdown
 from rtcprobe.report.room import facts
 from rtcprobe.report.terminal import print_result
+from rtcprobe.report.words import speaking
 from rtcprobe.verdict import judge
 from rtcprobe.verdict.room import level, matrix, room_of, worst_pairs
 from tests.rooms_made import heard, join, room
@@ -123,6 +124,15 @@ def test_markdown_has_the_matrix_and_the_services_words():
     markdown = results_markdown([small()])
     assert "| **ben** | 250.0 |  | 410.0 |" in markdown
     assert "80ms_audio_stall_rate" in markdown
+
+
+def test_markdown_calls_groups_by_their_role_in_the_language_spoken_as_screen_and_page_do():
+    result = judge(large(), [])
+    with speaking("zh"):
+        markdown, page = results_markdown([result]), render_report([result])
+    assert "| 观众, jakarta (7) |" in markdown
+    assert "观众, jakarta (7)" in page
+    assert "audience, jakarta" not in markdown
 
 
 def test_two_people_have_no_room():

@@ -1,6 +1,13 @@
 """The connection under an end: descriptions and candidates, ICE and DTLS, and the milestones that they are.
 
 What goes over it is its m-sections' matter (``call.transceiver``), what becomes of that whoever made it.
+
+Theory of operation:
+    It is opened once, with all its sections on one transport; then either ``offer`` and ``accept`` are asked, or
+    ``answer``. Sections agree when the other side's description was taken. ICE begins with the second description, DTLS
+    when ICE is done, media when DTLS is: each a milestone, told by the transports' own states. Candidates may follow
+    (``add_candidate``), and until anything is connected all of it may ``start_over`` with an offer of the other side's.
+    ``failed`` is set where ICE or DTLS gives up before that; ``ended`` by whatever ends it, then or later.
 """
 
 from __future__ import annotations

@@ -1,12 +1,18 @@
 """How a call runs, whoever is called: joined within its time, talked through to the last packet, hung up in any case.
 
+Theory of operation:
+    ``join`` and ``talk`` are one course with two middles. *Prepare*: what is no part of a join (names looked up,
+    browsers started); the network's clock starts behind it. *Get there*: ``connect`` and what is awaited, side by side,
+    until both are done, a path gives up, the server ends it, or the time is over. *Stay*: a join lingers until it can
+    be heard; a talk lets the mouths speak, and waits for the last packet. *Hang up*: from wherever it had come to.
+    Until a call got there it can fail; from then on it can only be cut.
+
 Rules:
     1. Whatever fails is one sentence in ``failed`` that says how far which side had come, our own faults too.
     2. After a call has come about, what ends it early is a sentence in ``cut``; what was measured until then stands.
     3. The end is bounded: leaving, every peer and every client have ``endings.HANG_UP_TIMEOUT_S`` each, and what takes
-       longer is told. What is on its
-       way up the line by then still leaves: without the goodbye (RTCP BYE, the alert of DTLS) the far side would keep
-       the session until its ICE consent runs out, half a minute later (RFC 7675 §5.1).
+       longer is told. What is on its way up the line by then still leaves: without the goodbye (RTCP BYE, the alert of
+       DTLS) the far side would keep the session until its ICE consent runs out, half a minute later (RFC 7675 §5.1).
 """
 
 from __future__ import annotations

@@ -207,8 +207,7 @@ class _TextChannel(Channel):
         self.tap = SctpTap(sctp_transport(connection), self._network.now_s)
         self._channel = opened(connection, LABEL, self.wanted.plan or MessagePlan())
         self._channel.on("open", lambda: self._say(textroom="join", username=self.side, display=self.side))
-        # Janus answers on the channel that was opened, and sends what others
-        # say on one that it opens itself; both are heard.
+        # Answers come over the channel that was opened here; one that Janus opens itself is listened to as well.
         self._channel.on("message", self._told)
         connection.on("datachannel", lambda other: other.on("message", self._told))
         if self.wanted.plan is None:

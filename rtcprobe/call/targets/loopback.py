@@ -1,7 +1,7 @@
 """Target ``loopback``: every party is ours, each joined to each other by the emulated network (a full mesh).
 
 Facts:
-    In a mesh each party has a connection to every other (RFC 7478 §2.3.4 has no server between): its mouth is heard
+    In a mesh each party has a connection to every other (RFC 7478 §2.3 has no server between): its mouth is heard
     over all of them, each packet sent once a connection.
 
 Rules:

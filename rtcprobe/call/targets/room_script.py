@@ -1,5 +1,10 @@
 """A script performed in a room at a server that is not ours: each who comes enters it, each who leaves is gone there.
 
+Theory of operation:
+    One task carries out the cues; whatever a cue begins that takes time is a task beside it. ``run`` waits for news of
+    three kinds: the script is over, a connection that is watched has ended (its path, or the server's word), there is
+    another to watch. Who hangs up is taken off the watch before: so what still ends there is a fault, and told.
+
 Rules:
     1. Who comes enters, publishes and listens as everybody did at the start; whoever hears it listens to it as soon as
        the server lets them. All who come by cues of one instant come at once.

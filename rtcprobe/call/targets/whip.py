@@ -1,8 +1,7 @@
 """Targets ``whip+whep://``: publish by WHIP, listen by WHEP, the vendor between; mouth to ear one way.
 
-Written as one URL, ``whip+whep://HOST/live/{whip,whep}?stream=7`` (of the braces the first
-word is for publishing, the second for listening; without them ``/whip`` and ``/whep`` are appended); or as keys of
-``target``::
+Written as one URL, ``whip+whep://HOST/live/{whip,whep}?stream=7`` (of the braces the first word is for publishing, the
+second for listening; without them ``/whip`` and ``/whep`` are appended); or as keys of ``target``::
 
     whip: https://host/publish        whep: https://host/play
     token: env:NAME                   for both; whip_token and whep_token for one of them

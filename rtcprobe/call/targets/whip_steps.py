@@ -2,8 +2,8 @@
 
 Facts:
     - WHIP: POST of an offer, 201 with the answer, its Location, and the ETag of the ICE session; DELETE ends it.
-      Source: RFC 9725 §4. ICE servers come in Link headers (§4.6):
-      their candidates follow by PATCH, and so do all others where an offer was sent before they were gathered.
+      Source: RFC 9725 §4. ICE servers come in Link headers (§4.6): their candidates follow by PATCH, and so do all
+      others where an offer was sent before they were gathered.
     - WHEP is a draft (draft-ietf-wish-whep). A server may answer 406 with an offer of its own, whose answer is sent by
       PATCH to the Location; or 409, with Retry-After, while nobody publishes.
 

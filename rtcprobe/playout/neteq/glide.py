@@ -40,6 +40,8 @@ __all__ = ["Glider"]
 _LEAST_SAMPLES = OVERLAP_SAMPLES + BLOCK_SAMPLES  # with less than this a tick decodes
 
 
+# Worked out when a packet comes, not each tick: with packets of 20 ms that is one tick in two. ``off`` does
+# not end a glide at once: a stretch waits for the rest after the last one.
 class _Aim(NamedTuple):
     """What a packet's arrival changes: until the next one it holds for every tick. ``off``: a stretch or cut is due."""
 
@@ -67,6 +69,9 @@ class _Passed:
         self.minima_ms += minimum_ms
 
 
+# What a glide's loop knows it keeps in names of its own until the end: wherever it breaks off, the parts are
+# then as after its last whole tick. Frames are written behind ``sync.end``, where nobody looks before that is
+# moved; the sound leaves as a copy, for ``make_room`` moves what lies there.
 class Glider:
     """Lets the parts of one ``NetEq`` do many ticks: in one leap where it was foreseen what comes, else one by one."""
 
@@ -197,6 +202,8 @@ class Glider:
 
         ``end`` is where, in what was decoded, the first of those began.
         """
+        # Ticks before the first frame look at what the background has seen already; from then on each frame
+        # is looked at once, and again in every tick until the next one.
         background = self._sound.background
         count = len(decoded_at)
         for _ in range((decoded_at[0] if count else over + 1) - begun - 1):

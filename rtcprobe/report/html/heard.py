@@ -79,6 +79,7 @@ def _seen(each: SeenStream, kind: str, name: str) -> dict[str, object]:
     """Return what the page says of a video stream."""
     ends = f"{each.stream.source} → {each.stream.destination}" if each.stream.destination else each.stream.source
     series = each.middle.series
+    # A second without a picture at all has no share of it frozen: no cross.
     frozen = np.array([value or 0.0 for value in series["frozen"]], dtype=np.float64)
     waited = np.array([np.nan if value is None else value for value in series["jitter_buffer_ms"]], dtype=np.float64)
     # A second's figure stands in its middle.

@@ -136,6 +136,7 @@ def _text(value: Any) -> Any:
     """Replace what is no text in whatever a template writes."""
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
+    # U+FFFD shows that something stood there; leaving it out could make another word of a name.
     return _NO_TEXT.sub("\ufffd", value)
 
 
@@ -225,6 +226,7 @@ def _drawn(ears: Sequence[tuple[Way, Account]]) -> list[tuple[Way, Account]]:
     """Return the ways that can be drawn, in their order: of too many the soonest, and the latest of the others."""
     if len(ears) <= MOST_LINES:
         return list(ears)
+    # Never heard is later than anything heard.
     ranked = sorted(ears, key=lambda each: each[1].total_s if each[1].heard else math.inf)
     # Ranked by delay, drawn in the result's own order, so that lines keep their names' order.
     chosen = [ranked[0], *ranked[1 - MOST_LINES :]]
@@ -265,6 +267,7 @@ def _laid_out(ears: Sequence[Account]) -> tuple[Mapping[int, float], tuple[float
         accumulate((last_s - first_s + _PAUSE_S for _, (first_s, last_s) in sorted(spans_s.items())), initial=0.0)
     )
     moved_s = {
+        # Half of the pause before the first marker, half behind the last: the border lies in the middle.
         call: begin_s + _PAUSE_S / 2 - first_s
         for begin_s, (call, (first_s, _)) in zip(begins_s, sorted(spans_s.items()), strict=False)
     }
@@ -329,6 +332,7 @@ def _limits(budgets: Sequence[BudgetOutcome], metric: str) -> list[Limit]:
         # A share_above's limit is no delay, though its threshold is.
         if each.metric != metric or each.unit != "s":
             continue
+        # A limit on a mean or a most has no share of the values that must lie before it: no point on its line.
         share = float(each.aggregate[1:]) / 100 if _PERCENTILE.fullmatch(each.aggregate) else None
         text = each.expression.removeprefix(metric).strip()
         out.append(

@@ -87,6 +87,7 @@ def _maps(answer: Answer, rule: Rule, name: str) -> list[Markup]:
     ]
     # A set: groups of one region differ in access, and enter at one edge.
     entered = {(group.region, edge) for group, (_, edge, _) in zip(answer.question.groups, answer.entries, strict=True)}
+    # Of the best pair of edges an entrance depends on whom one calls: no line is true of all.
     ways = [(_place(region), _place(edge)) for region, edge in sorted(entered)] if near else []
     label = f"Map of {len(regions)} regions of users, and of the edges {', '.join(rule.edges)}."
     return [world([*people, *edges], ways, name=f"{name}{width}", width=width, label=label) for width in WIDTHS]

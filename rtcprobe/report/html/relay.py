@@ -98,6 +98,7 @@ def _panels(columns: Mapping[str, Sequence[float | None]], late: Sequence[int]) 
     ]
     if _known(columns["rate_bps"]):
         rate = _floats(columns["rate_bps"]) / 1e3
+        # First in the panel's words, as capacity is in those of adapt.
         rates.insert(0, Curve(title="rate in force", at_s=at_s - 0.5, values=rate, tone="ink", steps=True))
     drawn = [Panel(title="kb/s", curves=rates, marked="relay late", marked_s=np.array(late, dtype=np.float64) + 0.5)]
     # A line along the axis says no more than the table.

@@ -152,6 +152,7 @@ def link_table(result: Result) -> Table | None:
     )
     if len(reports) <= MOST_COLUMNS:
         return table
+    # Two rows of headings would become two columns: leg and side stand in one.
     return turned(replace(table, columns=("", *(f"{each}, {side}" for each in arrows for side in table.columns[1:3]))))
 
 
@@ -266,6 +267,7 @@ def _flat(mapping: Mapping[str, Any], path: str) -> Iterator[tuple[str, str]]:
         elif value is None:
             yield name, NOTHING
         elif isinstance(value, (list, tuple)):
+            # An empty list says that there is none: an empty cell would look forgotten.
             yield name, "; ".join(str(each) for each in value) or NOTHING
         elif key == "flags":
             yield name, str(value).replace(" --", "\n--")  # a line each: hyphens are where lines else break

@@ -129,6 +129,7 @@ def _stages(account: Account) -> Waterfall:
     total_s, begin_s, bars = account.total_s, 0.0, list[Bar]()
     longest = max(account.stages, key=lambda name: account.stages[name])
     for name, length_s in account.stages.items():
+        # What a scenario assumed of devices is nobody's doing, and is drawn so.
         kind = "most" if name == longest else "given" if name in ("capture", "device") else "plain"
         bars.append(
             Bar(
@@ -213,6 +214,7 @@ def _turns(found: Sequence[Account]) -> Table | None:
     if not rows:
         return None
     left_out = len(rows) - _MOST_TURNS
+    # Answers stand before stops: what is cut off is the end of those.
     caption = "Every turn, ms" if left_out <= 0 else f"The first {_MOST_TURNS} turns, ms ({left_out} more in the JSON)"
     columns = ("call.line", "what", "delay", *parts, *(_JUDGED[name] for name in judged))
     return Table(caption=caption, columns=columns, rows=tuple(rows[:_MOST_TURNS]))

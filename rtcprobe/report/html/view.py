@@ -170,6 +170,7 @@ def _told(result: Result) -> list[tuple[Way, Account]]:
 
 def _goal(goal: Goal) -> Tile:
     """Return the share beyond a goal as a tile."""
+    # "12% [8%–17%]": the share is the tile's figure, its interval stands below.
     share, _, spread = beyond(goal.outcome).partition(" ")
     word = say("out of reach" if goal.out_of_reach else goal.outcome.verdict)
     if goal.direction is None:
@@ -207,6 +208,7 @@ def _pair(name: str, summary: Summary | None, count: str) -> Iterator[Tile]:
 
 def _large(found: Quantile | None) -> str:
     if found is None or found.value is None:
+        # Enough values for the percentile, and none at it: it lies among those that never came.
         return say("never") if found is not None and found.needs is None else NOTHING
     # A decimal below a second; of a join of 2,431 ms it would be noise.
     return f"{milliseconds(found.value, 1 if found.value < 1.0 else 0)} ms"
@@ -221,6 +223,7 @@ def _sure(found: Quantile | None) -> str:
 
 
 def _most(parts: Mapping[str, float], total_s: float) -> str:
+    # Of equal ones the first: phases and stages come in the order in which they are passed.
     name = max(parts, key=lambda each: parts[each])
     return say(
         "{part}, {ms} of {total} ms ({share:.0%})",

@@ -108,7 +108,7 @@ class BrowserEnd(PageRecord):
         # returns goes to the page as a promise's value.
         flags = []
         if self._microphone is not None:
-            # The name is bound two lines below, and a microphone is there by the time a page can open one.
+            # ``microphone`` is bound on the next line, and there by the time a page can open one.
             bindings["__rtcprobe_tapped"] = lambda _source, text: microphone.take(str(text))
             flags, microphone = [self._microphone.write()], self._microphone
         await self.tab.start(self._script(turn), bindings, flags)

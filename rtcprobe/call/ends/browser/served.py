@@ -78,7 +78,7 @@ class OwnPage:
             try:
                 return "200 OK", "application/sdp", (await self._answer(body)).encode()
             except RtcprobeError as error:
-                # The page shows the sentence, and the call fails by it: it is our own side that could not answer.
+                # The page throws it as an error of its own (``page.html``), which the join's failure then quotes.
                 return "400 Bad Request", "text/plain", str(error).encode()
         if method == "GET" and path.partition("?")[0] == "/":
             return "200 OK", "text/html; charset=utf-8", self._page
