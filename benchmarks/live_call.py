@@ -41,7 +41,8 @@ from rtcprobe.call.signaling import Sdp
 from rtcprobe.call.transceiver import SoundWanted
 from rtcprobe.errors import MeasurementError
 from rtcprobe.runtime import aiortc_seam
-from rtcprobe.runtime.network import EmulatedTransport, Network, SocketTransport
+from rtcprobe.runtime.endpoints import EmulatedTransport, SocketTransport
+from rtcprobe.runtime.network import Network
 from rtcprobe.runtime.real import RealEventLoop
 
 Array = npt.NDArray[np.float64]

@@ -22,7 +22,7 @@ from multiprocessing import Process
 from pathlib import Path
 from typing import Any
 
-from rtcprobe.runtime.network import MOST_UNDER_WAY_BYTES
+from rtcprobe.runtime.direction import MOST_UNDER_WAY_BYTES
 
 MOST_LATE_S = 0.5
 OWN_BYTES = 200e6

@@ -1,8 +1,8 @@
-"""Encoded speech kept on disk, under the name of all that its bytes depend on.
+"""Encoded speech, and what an ear looks for in it, kept on disk under the name of all that the bytes depend on.
 
 Rules:
     1. A name says what is spoken, how it is encoded, and what does both: this room's sources, numpy, libopus, and the
-       instructions that this processor has, by which numpy and libopus choose their code. Who changes a source here
+       instructions that this processor has, by which they choose their code. Who changes a source here
        need not remember to say so.
     2. Decoded sound is not kept: reading it is quicker than decoding, but after the first packet lost a decoder's
        states are asked for, which hold addresses of one process and can only be made by decoding.
@@ -19,14 +19,17 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import scipy
 
+from rtcprobe.audio.marker import CODES
+from rtcprobe.audio.matched import know, written_spectra
 from rtcprobe.audio.mouth import Mouth, encoded
 from rtcprobe.audio.opus import OpusSettings, library_build
 from rtcprobe.shelf import Shelf
 
-__all__ = ["kept_or_encoded"]
+__all__ = ["kept_or_encoded", "know_markers"]
 
-_MAKERS: Final = ("mouth.py", "marker.py", "opus.py", "pcm.py")
+_MAKERS: Final = ("mouth.py", "marker.py", "matched.py", "opus.py", "pcm.py")
 # Rule 3: at ten minutes a row of payloads is 30,000 objects, and a file 2.4 MB at 32 kb/s.
 _LONGEST_S: Final = 600.0
 
@@ -42,6 +45,23 @@ def kept_or_encoded(mouth: Mouth, codec: OpusSettings, duration_s: float, shelf:
         payloads = list(encoded(mouth.pieces(duration_s), codec))
         shelf.put(name, payloads)
     return payloads
+
+
+@lru_cache(maxsize=1)
+def know_markers(shelf: Shelf) -> None:
+    """Have the spectra of all markers ready for every ear of this process: from ``shelf``, or worked out and put there.
+
+    They are 0.7 MB; of two who talk every one is looked for.
+    """
+    by = _made_by()
+    if by is None:
+        return
+    name = f"spectra of {CODES} markers by {by}, scipy {scipy.__version__}"
+    written = shelf.take(name, CODES)
+    if written is None:
+        shelf.put(name, written_spectra())
+    else:
+        know(written)
 
 
 @lru_cache(maxsize=1)

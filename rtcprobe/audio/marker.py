@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -229,17 +229,23 @@ TWO_PARTIES: tuple[MarkerTrain, ...] = tuple(MarkerTrain(codes=train.codes) for 
 """What caller and callee of a call of two speak: each hears the other alone, so their markers need not take turns."""
 
 
+@cache
+def _shape() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return how far into a marker each sample lies, 0 to 1, and how much it is faded, both of shape (3840,)."""
+    at = (np.arange(MARKER_SAMPLES) + 0.5) / MARKER_SAMPLES
+    edge = np.minimum(at, 1 - at) / (_FADE / 2)
+    return at, np.where(edge < 1, 0.5 - 0.5 * np.cos(np.pi * edge), 1.0)
+
+
 @lru_cache(maxsize=CODES)
 def waveform(code: int) -> npt.NDArray[np.float32]:
     """Return the marker of ``code`` (0 to 47): shape (3840,), 48 kHz, peak 1.0, RMS 0.66, read-only."""
     knots, bends = _PATHS[code]
-    at = (np.arange(MARKER_SAMPLES) + 0.5) / MARKER_SAMPLES
+    at, fade = _shape()
     frequency_hz = np.interp(at, (0.0, *bends, 1.0), knots)
     # The phase is the sum of the frequencies so far, so bends are bends of the pitch, without a step in the
     # wave.
     sweep = np.sin(2 * np.pi * np.cumsum(frequency_hz) / SAMPLE_RATE_HZ)
-    edge = np.minimum(at, 1 - at) / (_FADE / 2)
-    fade = np.where(edge < 1, 0.5 - 0.5 * np.cos(np.pi * edge), 1.0)
     wave: npt.NDArray[np.float32] = (sweep * fade).astype(np.float32)
     wave.setflags(write=False)
     return wave

@@ -18,16 +18,16 @@ import math
 from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import accumulate, pairwise
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
-from rtcprobe.audio.marker import MARKER_BAND_HZ, MARKER_SAMPLES, Marker, waveform
+from rtcprobe.audio.marker import CODES, MARKER_BAND_HZ, MARKER_SAMPLES, Marker, waveform
 from rtcprobe.audio.pcm import SAMPLE_RATE_HZ, Pcm
 
-__all__ = ["Peak", "Search", "Wanted"]
+__all__ = ["Peak", "Search", "Wanted", "know", "written_spectra"]
 
 _Spectra = npt.NDArray[np.complex64]
 
@@ -243,10 +243,24 @@ def _kernel() -> _Spectra:
     return np.asarray(np.sinc(apart) * window * (np.abs(apart) < half) * turned, dtype=np.complex64)
 
 
-@cache
 def _spectrum(code: int) -> _Spectra:
     """Return the marker band of a marker's spectrum."""
-    return np.asarray(fft.rfft(waveform(code), _SEGMENT * _COARSE)[_BINS], dtype=np.complex64)
+    if code not in _known:
+        _known[code] = np.asarray(fft.rfft(waveform(code), _SEGMENT * _COARSE)[_BINS], dtype=np.complex64)
+    return _known[code]
+
+
+_known: Final[dict[int, _Spectra]] = {}
+
+
+def written_spectra() -> list[bytes]:
+    """Return what is known of every marker, in the order of the codes, for ``know`` in another process."""
+    return [_spectrum(code).tobytes() for code in range(CODES)]
+
+
+def know(written: Sequence[bytes]) -> None:
+    """Take what ``written_spectra`` said in a process with the same libraries: it need not be worked out again."""
+    _known.update(enumerate(np.frombuffer(each, dtype=np.complex64) for each in written))
 
 
 def _wave(band: npt.NDArray[np.complexfloating]) -> _Spectra:

@@ -40,8 +40,8 @@ MOST_FRAMES: Final = 3000
 _EVERY: Final = 2
 """From one state kept to the next, and at most so many frames less one to decode again where a packet is missing."""
 
-_PIECE_BYTES: Final = 2048
-"""States are kept in such pieces, equal ones once: of the 18 kB most is of the layer of Opus that is not in use (CELT
+_PIECE_BYTES: Final = 10_240
+"""States are kept in such pieces, equal ones once: of the 18 kB half is of the layer of Opus that is not in use (CELT
 with wideband speech), and never changes."""
 
 _SPAN_BYTES: Final = 128

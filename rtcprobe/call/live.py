@@ -27,6 +27,7 @@ from rtcprobe.audio.opus import OpusDecoder, OpusEncoder, OpusSettings
 from rtcprobe.audio.opus_packet import is_dtx
 from rtcprobe.audio.pcm import Pcm
 from rtcprobe.call.mouth_track import Mouth, MouthTrack, Speech
+from rtcprobe.call.track import EncodedTrack
 from rtcprobe.call.transceiver import Sound
 from rtcprobe.errors import RtcprobeError, unforeseen
 from rtcprobe.playout.arrivals import Growing
@@ -34,6 +35,7 @@ from rtcprobe.playout.base import BLOCK_S, BLOCK_SAMPLES, Playout
 from rtcprobe.playout.policies import PlayoutChoice, make_policy
 from rtcprobe.playout.replay import NO_SOUND, Gliding
 from rtcprobe.runtime.edge import Edge
+from rtcprobe.runtime.media_seam import EncodedFrame
 from rtcprobe.scenario import Devices
 from rtcprobe.units import format_duration
 
@@ -229,6 +231,14 @@ class LiveTrack(MouthTrack):
     def duration_s(self) -> float:
         """How long it can take."""
         return self.mouth.speech.longest_s
+
+    def ahead_s(self) -> float | None:
+        """Return None: what comes next is decided when it is due, by what was heard until then."""
+        return None
+
+    def take(self) -> EncodedFrame:
+        """Return the frame that is due, and turn to the one after it."""
+        return EncodedTrack.take(self)  # a mouth track's way is that of frames made before the call
 
     def _sends(self, index: int) -> bool:
         if not self.mouth.decide(index):

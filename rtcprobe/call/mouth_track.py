@@ -11,11 +11,15 @@ from rtcprobe.audio.level import QUIETEST
 from rtcprobe.audio.red import RedEncoder
 from rtcprobe.call.track import EncodedTrack
 from rtcprobe.hearing.speech import Spoken
+from rtcprobe.runtime.media_seam import EncodedFrame
 from rtcprobe.runtime.network import Network
 from rtcprobe.units import RTP_CLOCK_HZ
 
 _VOICED = 60
 """Louder than this is called voice: noise as of a room lies below (``audio.mouth``: -80 and -55 dBFS), speech above."""
+
+_AHEAD_FRAMES = 256
+"""Five seconds of 20 ms, as the checks of consent are apart; aiortc's reports, four a second, end runs before."""
 
 __all__ = ["Mouth", "MouthTrack", "Speech"]
 
@@ -137,6 +141,32 @@ class MouthTrack(EncodedTrack):
     def frames(self) -> Sequence[bytes | None]:
         """The encoded frames, None where nothing is sent."""
         return self.mouth.speech.frames
+
+    def ahead_s(self) -> float | None:
+        """Return when a frame is due that surely comes, ``_AHEAD_FRAMES`` on or so, or the last; None where it is none.
+
+        What is closed meanwhile says nothing, and is asked all the same.
+        """
+        index, frames = self._next + _AHEAD_FRAMES, self.mouth.speech.frames
+        if not self._endless:
+            index = min(index, self._count - 1)
+        while index > self._next and frames[index % self._count] is None:  # where DTX sends nothing
+            index -= 1
+        return self._network.epoch_s + self.due_s(index) if index > self._next else None
+
+    def take(self) -> EncodedFrame:
+        """Return the frame that is due, and turn to the next: as everybody does, in fewer steps (it is asked often)."""
+        if self.red is not None or self.mouth.closed:
+            return super().take()
+        speech, index = self.mouth.speech, self._next
+        self._next = index + 1
+        payload, levels = speech.frames[index % self._count], speech.levels
+        timestamp = round(index * self.frame_s * RTP_CLOCK_HZ)
+        payloads = () if payload is None else (payload,)
+        if levels is None:
+            return EncodedFrame(payloads, timestamp)
+        level = levels[index % len(levels)]
+        return EncodedFrame(payloads, timestamp, (level < _VOICED, level))
 
     def _begin(self, now_s: float) -> tuple[float, int]:
         return self.mouth.begin(now_s)

@@ -24,7 +24,7 @@ from typing import Any, Final
 from rtcprobe.call.bencode import Value, decode, encode
 from rtcprobe.call.faults import quoted
 from rtcprobe.errors import MeasurementError
-from rtcprobe.runtime.network import EmulatedTransport
+from rtcprobe.runtime.endpoints import EmulatedTransport
 from rtcprobe.runtime.outside import OutsideHost, OutsideNetwork
 from rtcprobe.timeline import Side, Wait
 from rtcprobe.units import format_duration

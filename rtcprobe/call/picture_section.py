@@ -31,8 +31,9 @@ _MOST_SOURCES: Final = 32
 _RTPMAP = re.compile(r"(\d{1,3}) +([^/\s]+)/90000", re.ASCII)
 # extmap:NUMBER[/DIRECTION] URI [ATTRIBUTES], RFC 8285 §8.
 _EXTMAP = re.compile(r"(\d{1,5})(?:/sendrecv)? +(\S+)(?: .*)?", re.ASCII)
-# ssrc:NUMBER ATTRIBUTE, RFC 5576 §4.1; ssrc-group:FID NUMBER NUMBER, §4.2.
+# ssrc:NUMBER ATTRIBUTE, RFC 5576 §4.1.
 _SSRC = re.compile(r"(\d{1,10})(?: +cname:(\S+))?(?: .*)?", re.ASCII)
+# ssrc-group:FID NUMBER NUMBER, RFC 5576 §4.2: a source, then the one of its RTX (RFC 4588 §8.8).
 _FID = re.compile(r"FID +(\d{1,10}) +(\d{1,10})", re.ASCII)
 
 

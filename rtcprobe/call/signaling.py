@@ -16,7 +16,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from rtcprobe.runtime.network import Host, Network, nominal_s
+from rtcprobe.runtime.direction import nominal_s
+from rtcprobe.runtime.network import Host, Network
 from rtcprobe.runtime.tcp import TcpConnection
 from rtcprobe.scenario.plans import Connection
 from rtcprobe.timeline import Timeline, Wait

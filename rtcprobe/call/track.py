@@ -92,6 +92,10 @@ class EncodedTrack(MediaStreamTrack, ABC):
         self.finished.set()
         return None
 
+    def ahead_s(self) -> float | None:
+        """Return the loop's time at which a frame is due that surely comes, some frames on; None: it cannot be told."""
+        return None
+
     def take(self) -> EncodedFrame:
         """Return that frame, and turn to the one after it."""
         index = self._next

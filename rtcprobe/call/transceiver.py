@@ -35,6 +35,7 @@ from rtcprobe.recording import Agreed, AgreedVideo, SenderReport, VideoArrival
 from rtcprobe.runtime import media_seam, negotiation
 from rtcprobe.runtime.adapting_seam import AdaptingPath
 from rtcprobe.runtime.aiortc_seam import without_decoder
+from rtcprobe.runtime.express_seam import Note
 from rtcprobe.runtime.feedback_seam import Feedback, when_key_frame_asked, when_reported
 from rtcprobe.runtime.network import Network
 from rtcprobe.runtime.pacing_seam import pace
@@ -196,7 +197,11 @@ class Sound(Transceiver):
             )
 
     def _listen(self, section: RTCRtpTransceiver) -> None:
-        media_seam.take_rtp(section.receiver, self._take)
+        media_seam.take_rtp(section.receiver, self._take, notes=self._notes)
+
+    def _notes(self, ssrc: int) -> Note | None:
+        """Return what notes the packets of a source, where ``_take`` does nothing more; None where it does."""
+        return self.arrivals.add if self._nack is None and ssrc == self.sources.listened else None
 
     def _take(self, packet: StackRtpPacket) -> Sequence[int]:
         """Note an arrival; return the sequence numbers to ask for again."""

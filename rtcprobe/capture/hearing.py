@@ -41,9 +41,9 @@ __all__ = ["Plan", "Played", "ReplayWay", "Replayed", "plan_of", "play", "replay
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-# The phase of the loudspeaker's ticks moves the mean delay by some ms, in steps that six phases of 10 ms show; of a
-# log, whose ticks are known, three places in the programme tell how much the sound matters.
+# The phase of the loudspeaker's ticks moves the mean delay by some ms, in steps that six phases of 10 ms show.
 PHASES: Final = 6
+# Of a log, whose ticks are known: three places in the programme tell how much the sound matters.
 PLACES: Final = 3
 _WHOLE_S: Final = 300.0
 """A stream up to this long is played at every phase over every programme."""

@@ -29,8 +29,9 @@ Bytes = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 
 _IPV4, _IPV6, _PPPOE = 0x0800, 0x86DD, 0x8864  # EtherTypes (IANA, "IEEE 802 Numbers")
-# 802.1Q, 802.1ad, and the QinQ of before the standard; four of them, or eight IPv6 extensions, are nobody's frame.
+# 802.1Q, 802.1ad, and the QinQ of before the standard.
 _TAGS: Final = (0x8100, 0x88A8, 0x9100)
+# Each is a pass over all frames: what has more of them is nobody's frame of sound, and is left out.
 _MOST_TAGS, _MOST_EXTENSIONS = 4, 8
 # IANA's protocol numbers: RFC 768, and those of IPv6's extension headers (RFC 8200, section 4).
 _UDP: Final = 17

@@ -30,8 +30,10 @@ __all__ = ["Fitted", "Row", "fit"]
 
 Floats = npt.NDArray[np.float64]
 
-# Medians of 15 s that move by 5 ms, and by three times what they move by otherwise, are another route.
-_STEP_WINDOW_S: Final = 15.0
+# The fastest tenth of a window moves with the route alone. Of probes each second, as ``ping`` sends them, 15 s hold too
+# few to know it (``LEAST_PROBES``): then a window is as long as 25 probes take, of which a fifth may be lost.
+_STEP_WINDOW_S, _STEP_PROBES = 15.0, 25
+# Of that tenth; and three times what it moves by from window to window in any case (``_stepped``).
 _LEAST_STEP_S: Final = 0.005
 # The line found is tried with so many that a share of 1 % is known to a tenth of itself (1/sqrt(200)).
 _CHECKED_PACKETS: Final = 20_000
@@ -173,7 +175,8 @@ def _need_enough(series: Series) -> None:
 def _steady(series: Series) -> tuple[Series, list[str]]:
     """Return the longest stretch whose fastest packets keep their delay, and what is said of the others."""
     times_s = series.times_s - series.times_s[0] if len(series.delay_s) else series.times_s
-    windows = np.floor(times_s / _STEP_WINDOW_S).astype(np.int64)
+    window_s = max(_STEP_WINDOW_S, _STEP_PROBES * series.spacing_s)
+    windows = np.floor(times_s / window_s).astype(np.int64)
     if series.aggregated or not len(windows) or windows.max() < 2:
         return series, []
     floors = np.full(int(windows.max()) + 1, np.nan)
@@ -187,8 +190,8 @@ def _steady(series: Series) -> tuple[Series, list[str]]:
     edges = [0, *steps, len(floors)]
     begin, end = max(pairwise(edges), key=lambda stretch: stretch[1] - stretch[0])
     chosen = (windows >= begin) & (windows < end)
-    where = ", ".join(f"{step * _STEP_WINDOW_S:g} s" for step in steps[:6])
-    said = f"the route changed about {where}: fitted from {begin * _STEP_WINDOW_S:g} to {end * _STEP_WINDOW_S:g} s"
+    where = ", ".join(f"{step * window_s:g} s" for step in steps[:6])
+    said = f"the route changed about {where}: fitted from {begin * window_s:g} to {end * window_s:g} s"
     return series.only(chosen), [said]
 
 

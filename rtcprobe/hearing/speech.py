@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from rtcprobe.audio.ear import MAX_DELAY_S, listen
-from rtcprobe.audio.kept import kept_or_encoded
+from rtcprobe.audio.kept import kept_or_encoded, know_markers
 from rtcprobe.audio.marker import LEAD_S, TWO_PARTIES, MarkerTrain, trains
 from rtcprobe.audio.mouth import SILENCE_DBFS, Mouth, Noise, Programme, Speech
 from rtcprobe.audio.opus import SAMPLE_RATE_HZ, OpusEncoder, OpusSettings
@@ -89,7 +89,7 @@ class Spoken:
         spoken: what is not heard here cannot be heard in the call.
         """
         decoder = self.rehearsal.decoder(conceals=False)
-        pcm = np.concatenate([decoder.decode(payload) for payload in self.opening])
+        pcm, _ = decoder.decode_many(list(self.opening))
         markers = self.train.markers(min(len(pcm) / SAMPLE_RATE_HZ, self.duration_s))
         heard = listen(pcm, 0.0, self.train, markers, advance_s=self.advance_s)
         errors = np.abs(heard.delays_s - self.look_ahead_s)
@@ -122,6 +122,8 @@ def speak(
     # Two who hear only each other need no turns; in a mix their markers would fall on one another.
     apart = len(talkers) <= len(TWO_PARTIES) and not mixed
     of_each = TWO_PARTIES if apart else trains(max(1, len(talkers)))
+    if shelf is not None:
+        know_markers(shelf)
     voices: dict[str, Spoken] = {}
     for (name, stream), train in zip(talkers.items(), of_each, strict=False):
         if isinstance(stream.programme.programme, Path):

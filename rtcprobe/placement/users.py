@@ -26,8 +26,9 @@ from rtcprobe.units import parse_duration, parse_ratio
 __all__ = ["MOST_EDGES", "MOST_GROUPS", "Group", "Question", "read_question"]
 
 # 200 groups with all 38 regions as edges took 1.1 GB and 22 s of CPU, calls included: the table of user pairs by edge
-# pairs is the most of it. An edge is a region, so 60 leaves their list room to grow.
+# pairs is the most of it.
 MOST_GROUPS: Final = 200
+# An edge is one of the regions, of which there are 38: their list has room to grow.
 MOST_EDGES: Final = 60
 _KEYS: Final = ("users", "edges", "choose", "budget", "rtt")
 # Nobody calls a second and more a good call (G.114 says 400 ms): beyond, a time was written in the wrong unit.

@@ -47,7 +47,7 @@ from rtcprobe.probe.placing import Attempt, Placing
 from rtcprobe.probe.setup import call_setup
 from rtcprobe.probe.sweeping import unwalked
 from rtcprobe.result import Clock
-from rtcprobe.runtime.network import Direction
+from rtcprobe.runtime.direction import Direction
 from rtcprobe.runtime.outside import OutsideHost, OutsideNetwork
 from rtcprobe.runtime.seconds import Lateness, spans
 from rtcprobe.scenario import Scenario, find_scenario

@@ -36,9 +36,9 @@ from aiortc.rtp import (
 )
 
 from rtcprobe.runtime.aiortc_seam import attribute, on_state
-from rtcprobe.runtime.express_seam import sealed
 from rtcprobe.runtime.extensions import place_of
 from rtcprobe.runtime.media_seam import round_trip_s, ssrcs
+from rtcprobe.runtime.srtp_seam import sealed
 from rtcprobe.runtime.transport_cc_seam import TransportCc
 from rtcprobe.runtime.wiretap import is_rtp
 

@@ -29,8 +29,9 @@ from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtp import HeaderExtensions, RtcpSrPacket
 
 from rtcprobe.runtime.aiortc_seam import attribute
-from rtcprobe.runtime.express_seam import Left, sealed
 from rtcprobe.runtime.extensions import level_in
+from rtcprobe.runtime.sending_seam import Left
+from rtcprobe.runtime.srtp_seam import sealed
 
 __all__ = ["Outgoing", "level_of"]
 

@@ -23,9 +23,10 @@ from aiortc.codecs import is_rtx
 from aiortc.rtcrtpparameters import RTCRtpReceiveParameters
 from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtpPacket, pack_remb_fci, unwrap_rtx
 
-from rtcprobe.runtime import express_seam
+from rtcprobe.runtime import express_seam, sending_seam
 from rtcprobe.runtime.aiortc_seam import attribute, without_decoder
-from rtcprobe.runtime.express_seam import EncodedFrame
+from rtcprobe.runtime.express_seam import Note
+from rtcprobe.runtime.sending_seam import EncodedFrame
 from rtcprobe.wrapping import without_wraps
 
 __all__ = [
@@ -68,7 +69,7 @@ def send_encoded(sender: RTCRtpSender) -> None:
     """
     attribute(sender, _SENDER_ENCODER)
     setattr(sender, _SENDER_ENCODER, _Packer())
-    express_seam.send_paced(sender)
+    sending_seam.send_paced(sender)
 
 
 class _Packer:
@@ -84,6 +85,7 @@ def take_rtp(
     *,
     resent: RtpHandler | None = None,
     estimates: Callable[[], bool] = bool,
+    notes: Callable[[int], Note | None] = lambda _ssrc: None,
 ) -> None:
     """Give every RTP packet to ``handler`` at its arrival, after SRTP, in order of arrival.
 
@@ -94,10 +96,13 @@ def take_rtp(
     estimate of the line, where it ``estimates``, told the sender by REMB (draft-alvestrand-rmcat-remb-03). Without one
     senders that adapt stay where they began.
 
+    ``notes`` returns what notes the packets of a source, where ``handler`` does that with them now and nothing more:
+    such may come many in a row (``coasting_seam``).
+
     Raises:
         SeamError: an internal name has moved.
     """
-    taking = _Taking(receiver, handler, resent, estimates)
+    taking = _Taking(receiver, handler, resent, estimates, notes)
     for name, stand_in in ((_RECEIVER_JITTER_BUFFER, _NoJitterBuffer()), (_RECEIVER_NACK, None)):
         attribute(receiver, name)
         setattr(receiver, name, stand_in)
@@ -135,7 +140,9 @@ class _Taking:
         handler: RtpHandler,
         resent: RtpHandler | None,
         estimates: Callable[[], bool],
+        notes: Callable[[int], Note | None],
     ) -> None:
+        self._notes = notes
         self._receiver, self._handler, self._resent = receiver, handler, resent
         self._handle: Callable[..., Awaitable[None]] = attribute(receiver, "_handle_rtp_packet")
         self._ask_again: Callable[[int, list[int]], Awaitable[None]] = attribute(receiver, "_send_rtcp_nack")
@@ -168,9 +175,9 @@ class _Taking:
             if self._estimating.wanted():
                 await self._estimating.packet(packet, arrival_time_ms)
             elif inside is None:
-                express_seam.hand_over(
-                    self._receiver, packet.ssrc, packet.payload_type, partial(self._directly, stream)
-                )
+                take, notes = partial(self._directly, stream), partial(self._notes, packet.ssrc)
+                taker = express_seam.Taker(self._receiver, take, notes, stream.add)
+                express_seam.hand_over(self._receiver, packet.ssrc, packet.payload_type, taker)
         if missing and taken is not None:
             for ascending in without_wraps(missing):
                 await self._ask_again(taken.ssrc, ascending)

@@ -22,8 +22,8 @@ from aiortc import RTCRtpSender
 
 from rtcprobe.control.pacer import Pacer
 from rtcprobe.runtime.aiortc_seam import attribute
-from rtcprobe.runtime.express_seam import sealed
 from rtcprobe.runtime.media_seam import ssrcs
+from rtcprobe.runtime.srtp_seam import sealed
 from rtcprobe.runtime.wiretap import is_rtp
 
 __all__ = ["PACE_FACTOR", "pace"]

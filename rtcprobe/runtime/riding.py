@@ -23,8 +23,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from rtcprobe.runtime.direction import IPV4_UDP_HEADER_BYTES, Direction
 from rtcprobe.runtime.forwarding import Forwarded, Forwarding
-from rtcprobe.runtime.network import IPV4_UDP_HEADER_BYTES, Direction, Network
+from rtcprobe.runtime.network import Network
 
 __all__ = ["Ride", "Take"]
 

@@ -28,7 +28,8 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from rtcprobe.runtime.network import Direction, Network
+from rtcprobe.runtime.direction import Direction
+from rtcprobe.runtime.network import Network
 from rtcprobe.timeline import Side, Wait
 
 __all__ = ["SEGMENT_BYTES", "TcpConnection", "ask", "carry", "resends"]

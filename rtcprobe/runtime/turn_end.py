@@ -19,7 +19,8 @@ import secrets
 import socket
 from contextlib import suppress
 
-from rtcprobe.runtime.network import MOST_AT_ONCE, wire_size
+from rtcprobe.runtime.direction import wire_size
+from rtcprobe.runtime.endpoints import MOST_AT_ONCE
 from rtcprobe.runtime.outside import OutsideHost, OutsideNetwork
 from rtcprobe.runtime.stamps import age_s, tell_stamps
 from rtcprobe.runtime.turn import Allocation, Credentials, Relayed, TurnServer

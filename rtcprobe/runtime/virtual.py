@@ -23,7 +23,7 @@ import selectors
 import threading
 from collections.abc import Callable, Mapping
 from itertools import count
-from typing import Any
+from typing import Any, Protocol
 
 from rtcprobe.runtime.entropy import Entropy
 from rtcprobe.runtime.network import HOST
@@ -57,6 +57,30 @@ def running() -> VirtualEventLoop | None:
     return getattr(_HERE, "loop", None)
 
 
+class Coasting(Protocol):
+    """Happenings of which nobody can tell whether each had a turn of the loop, or all before a timer had one together.
+
+    They take their instants from ``turn_to``, in order among themselves; between two timers others' may come before.
+    """
+
+    @property
+    def next_s(self) -> float:
+        """When the next is due."""
+        ...
+
+    def holds(self) -> bool:
+        """Whether that is still so."""
+        ...
+
+    def get_off(self) -> None:
+        """Have what is to come by timers instead."""
+        ...
+
+    def run(self, until_s: float) -> None:
+        """Let happen what is due before ``until_s``."""
+        ...
+
+
 class VirtualEventLoop(asyncio.SelectorEventLoop):
     """An asyncio loop in virtual time, starting at 0 s, with randomness of its own (``entropy``)."""
 
@@ -65,6 +89,7 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
         self._rounds = 0
         self._events: list[_Event] = []
         self._order = count()
+        self.coasts: list[Coasting] = []
         super().__init__(_NoSelector())
         # asyncio runs timers early by up to this much: the clock's own step, so that none is.
         self._clock_resolution = 1e-9
@@ -74,6 +99,16 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         """Return virtual seconds since the loop was made."""
+        return self._now_ns * 1e-9
+
+    @property
+    def resolution_s(self) -> float:
+        """The clock's step: what is due within one of an instant happens then."""
+        return self._clock_resolution
+
+    def turn_to(self, when_s: float) -> float:
+        """Let the clock read ``when_s`` for what happens then (``Coasting``); return what it reads."""
+        self._now_ns = max(self._now_ns, math.ceil(when_s * 1e9))
         return self._now_ns * 1e-9
 
     def run_forever(self) -> None:
@@ -87,6 +122,7 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
     def close(self) -> None:
         """Close; what is still under way is let go: it holds the hosts, and those this loop, in a circle."""
         self._events.clear()
+        self.coasts.clear()
         super().close()
 
     get_debug = staticmethod(bool)
@@ -138,8 +174,9 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
             handle = ready.popleft()
             if not handle._cancelled:  # noqa: SLF001
                 handle._run()  # noqa: SLF001
-        # Packets that come before any timer, and start nothing else, need no round of their own.
-        while events and not ready and not self._stopping:  # type: ignore[attr-defined]
+        # Packets that come before any timer, and start nothing else, need no round of their own. Where some coast, a
+        # round asks them first.
+        while events and not ready and not self.coasts and not self._stopping:  # type: ignore[attr-defined]
             first_s = events[0][0]
             now_ns = max(self._now_ns, math.ceil(first_s * 1e9))
             due_s = now_ns * 1e-9 + self._clock_resolution
@@ -196,6 +233,8 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
 
     def _jump(self) -> None:
         scheduled = self._scheduled  # type: ignore[attr-defined]  # asyncio's heap of timers
+        if self.coasts and self._coast():
+            return
         # Rule 4: the loop would otherwise wait in real time, for ever.
         if not scheduled and not self._events:
             raise VirtualTimeStoppedError("virtual time stands still: nothing is ready and no timer is set")
@@ -205,6 +244,29 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
         # Rounded up: nobody is called at a time before the one they asked for.
         self._now_ns = max(self._now_ns, math.ceil(next_s * 1e9))
         self._rounds = 0
+
+    def _coast(self) -> bool:
+        """Let happen what coasts before the next timer; return whether the clock stands right by then."""
+        for coast in tuple(self.coasts):
+            if not coast.holds():
+                coast.get_off()
+        scheduled, events = self._scheduled, self._events  # type: ignore[attr-defined]
+        # A packet comes before a timer of the same instant, after one that coasts not.
+        until_s = math.nextafter(scheduled[0]._when, math.inf) if scheduled else math.inf  # noqa: SLF001
+        if events:
+            until_s = min(until_s, events[0][0])
+        begun_ns, last_ns = self._now_ns, -1
+        for coast in self.coasts:
+            if coast.next_s < until_s:
+                self._now_ns = begun_ns
+                coast.run(until_s)
+                if self._ready:  # type: ignore[attr-defined]  # somebody's error: it is told at its instant
+                    return True
+                last_ns = max(last_ns, self._now_ns)
+        # The last instant of them may be the next timer's, too: that is within the clock's step of it.
+        together = until_s < last_ns * 1e-9 + self._clock_resolution
+        self._now_ns = last_ns if together else begun_ns
+        return together
 
 
 class _Event(tuple[float, int, Callable[..., object], tuple[object, ...]]):

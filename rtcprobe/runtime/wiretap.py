@@ -45,15 +45,19 @@ class WireTap:
     def sent(self, data: bytes, now_s: float) -> None:
         """Note a datagram leaving at ``now_s``."""
         if is_rtp(data):
-            sequence, timestamp, ssrc = _RTP_FIELDS.unpack_from(data, 2)
-            left = self._departures.get(ssrc)
-            if left is None:
-                left = self._departures[ssrc] = Departures()
-            left.add(now_s, sequence, timestamp, len(data), ssrc)
+            self.left(data, now_s)
             if self.numbers is not None:
                 self.numbers.sent(data, now_s)
         elif _is_check(data):
             self._transactions.setdefault(data[8:20], _Transaction()).sent_s.append(now_s)
+
+    def left(self, data: bytes, now_s: float) -> None:
+        """Note a packet of RTP, known to be one, leaving at ``now_s``."""
+        sequence, timestamp, ssrc = _RTP_FIELDS.unpack_from(data, 2)
+        left = self._departures.get(ssrc)
+        if left is None:
+            left = self._departures[ssrc] = Departures()
+        left.add(now_s, sequence, timestamp, len(data), ssrc)
 
     def received(self, data: bytes, now_s: float) -> None:
         """Note a datagram arriving at ``now_s``."""

@@ -12,7 +12,8 @@ Facts:
 
 Rules:
     1. No more jobs are in hand than keep all workers busy, so that a large grid costs no memory.
-    2. A job in whose hands workers died three times is given up, and said to be.
+    2. A job in whose hands workers died three times is given up, and said to be. One in whose hands a worker died is
+       done alone from then on: of those that were in hand together it would never be known which it was.
     3. What is interrupted has lost only what was in hand.
 """
 
@@ -21,7 +22,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Final
@@ -61,7 +62,7 @@ def by_processes(jobs: Sequence[Task], workers: int, *, work: Callable[[Task], R
         with ProcessPoolExecutor(workers, mp_context=context, initializer=_leave_interruptions_to_the_client) as pool:
             hands: dict[Future[Row], Task] = {}
             try:
-                yield from _handed_out(pool, left, hands, work, workers)
+                yield from _handed_out(pool, left, hands, deaths, work=work, workers=workers)
             except BrokenProcessPool:
                 lost = [job for future, job in hands.items() if not _is_done(future)]
                 for job in lost:
@@ -84,12 +85,14 @@ def _handed_out(
     pool: ProcessPoolExecutor,
     left: deque[Task],
     hands: dict[Future[Row], Task],
+    deaths: Counter[str],
+    *,
     work: Callable[[Task], Row],
     workers: int,
 ) -> Iterator[Row]:
     """Keep ``workers`` busy until no job is left; yield rows as they come."""
     while left or hands:
-        while left and len(hands) < _IN_HAND * workers:
+        while left and len(hands) < _most_in_hand(left[0], hands.values(), deaths, workers):
             job = left.popleft()
             try:
                 hands[pool.submit(work, job)] = job
@@ -101,6 +104,12 @@ def _handed_out(
             row = future.result()  # before it leaves the hands: a pool that broke raises here
             del hands[future]
             yield row
+
+
+def _most_in_hand(following: Task, hands: Collection[Task], deaths: Counter[str], workers: int) -> int:
+    """Return how many jobs may be in hand, ``following`` among them (rule 2)."""
+    alone = any(deaths[job.key] for job in (following, *hands))
+    return 1 if alone else _IN_HAND * workers
 
 
 def _is_done(future: Future[Row]) -> bool:

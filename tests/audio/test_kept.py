@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rtcprobe.audio import kept
-from rtcprobe.audio.kept import kept_or_encoded
-from rtcprobe.audio.marker import MarkerTrain
+from rtcprobe.audio import kept, matched
+from rtcprobe.audio.kept import kept_or_encoded, know_markers
+from rtcprobe.audio.marker import CODES, MarkerTrain
 from rtcprobe.audio.mouth import Mouth, Noise, Speech, encoded
 from rtcprobe.audio.opus import OpusSettings
 from rtcprobe.shelf import Shelf
@@ -59,3 +59,20 @@ def test_nothing_is_kept_of_long_speech_nor_where_the_sources_cannot_be_told(tmp
     monkeypatch.setattr(kept, "_made_by", lambda: None)
     list(kept_or_encoded(Mouth(), OpusSettings(), LASTS_S, shelf))
     assert not list(tmp_path.iterdir())
+
+
+def test_what_is_known_of_markers_is_kept_to_the_bit_and_a_damaged_file_is_worked_out_again(tmp_path, monkeypatch):
+    shelf, worked_out = Shelf("speech", tmp_path), matched.written_spectra()
+    for damaged in (False, True):
+        know_markers.cache_clear()
+        know_markers(shelf)
+        (path,) = tmp_path.iterdir()
+        if damaged:
+            path.write_bytes(path.read_bytes()[:-1])
+        know_markers.cache_clear()
+        with monkeypatch.context() as patched:
+            patched.setattr(matched, "_known", {})
+            know_markers(shelf)
+            assert len(matched._known) == CODES
+            assert matched.written_spectra() == worked_out
+    know_markers.cache_clear()

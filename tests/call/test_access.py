@@ -3,7 +3,7 @@ import pytest
 
 from rtcprobe.call.targets import access
 from rtcprobe.link import Link, Path, parse_link
-from rtcprobe.runtime.network import Direction
+from rtcprobe.runtime.direction import Direction
 
 
 def line(text, packets=2000, seed=1):

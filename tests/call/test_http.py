@@ -11,7 +11,8 @@ from zoo import SDP, Authority, open_zoo
 
 from rtcprobe.call.http import HttpClient
 from rtcprobe.link import Delay, Link, LinkSpec, Path
-from rtcprobe.runtime.network import Direction, Network
+from rtcprobe.runtime.direction import Direction
+from rtcprobe.runtime.network import Network
 from rtcprobe.runtime.streams import Line
 from rtcprobe.secrets import Secret
 

@@ -229,6 +229,31 @@ def test_what_a_page_calls_our_names_with_is_left_out(text):
     assert not len(returned.sounds(0.0, {})[0].pcm)
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        '"n": "one"',
+        '"n": 1e999',
+        '"what": []',
+        '"what": "mouth", "m": {}',
+        '"what": "mouth", "late": []',
+        '"what": "mouth", "late": ["x"], "from": 1',
+        '"what": "mouth", "began": null',
+        '"what": "mouth", "began": NaN',
+        f'"what": "mouth", "began": 1{"0" * 400}',
+        f'"what": {"[" * 100_000}',
+    ],
+)
+def test_what_a_page_tells_before_its_join_began_cannot_end_the_join(more):
+    page = Page()
+    page.told.take(f'{{"what": "connection", "at": 1000100, {more}}}')
+    page.tells("document", 0.1, top=True)
+    page.opens()
+    assert page.timeline.marks == pytest.approx({"page_opened": 0.1})
+    assert not page.told.connections
+    assert page.told.mouth.began_s is None
+
+
 def test_sound_comes_back_on_our_clock_track_by_track_the_loudest_first():
     returned = Returned()
     for number, level in ((1, 3), (2, 3000)):

@@ -88,6 +88,14 @@ def test_a_route_that_changed_is_fitted_where_it_stayed():
     assert any("the route changed about 75 s" in note for note in found.notes)
 
 
+def test_a_route_that_changed_is_seen_by_probes_a_second_apart():
+    sent_s = np.arange(600) * 1.0
+    noise = np.random.default_rng(1).normal(0, 0.002, 600)
+    found = fit(of(sent_s, 0.040 + noise + np.where(sent_s >= 400.0, 0.030, 0.0), spacing_s=1.0))
+    assert found.shape.base_s == pytest.approx(0.040, abs=0.002)
+    assert "the route changed about 400 s: fitted from 0 to 400 s" in found.notes
+
+
 def test_delays_of_no_shape_become_a_trace_with_the_reason(tmp_path):
     sawtooth = np.tile(np.arange(0.020, 0.060, 0.004), 100)
     two_paths = np.where(np.arange(1000) % 2 == 0, 0.020, 0.080) + sawtooth * 0.01

@@ -55,6 +55,10 @@ def test_a_language_has_every_text_that_is_said(language):
     assert said_in_sources() - set(LANGUAGES[language]) == set()
 
 
+def test_every_language_retells_sentences():
+    assert set(RETOLD) == set(LANGUAGES)
+
+
 @pytest.mark.parametrize("language", OTHERS)
 def test_a_text_has_the_same_places_in_every_language(language):
     unlike = {key: text for key, text in LANGUAGES[language].items() if places(key) != places(text)}
@@ -141,3 +145,10 @@ def test_things_are_counted_as_a_language_counts():
     assert [counted(n, "join", "joins") for n in (1, 12)] == ["one join", "12 joins"]
     with speaking("zh"):
         assert [counted(n, "join", "joins") for n in (1, 12)] == ["一次进房", "12次进房"]
+
+
+def test_what_stands_in_parentheses_in_chinese_stands_in_wide_ones():
+    narrow = [
+        said for said in {**LANGUAGES["zh"], **RETOLD["zh"]}.values() if re.search(r"\([^)]*[\u4e00-\u9fff]", said)
+    ]
+    assert narrow == []

@@ -7,7 +7,7 @@ import numpy as np
 from aiortc.rtp import RtpPacket
 
 from rtcprobe.probe import run_probe
-from rtcprobe.runtime import express_seam
+from rtcprobe.runtime import express_seam, sending_seam
 from rtcprobe.runtime.entropy import Entropy
 from rtcprobe.runtime.virtual import VirtualEventLoop
 from rtcprobe.scenario import find_scenario
@@ -27,7 +27,7 @@ def told(result):
 
 def test_a_call_by_express_is_the_call_that_aiortc_alone_makes(monkeypatch):
     by_express = told(a_call("protection.nack=true"))
-    monkeypatch.setattr(express_seam, "send_paced", lambda _sender: None)
+    monkeypatch.setattr(sending_seam, "send_paced", lambda _sender: None)
     monkeypatch.setattr(express_seam, "express", lambda _dtls: None)
     assert told(a_call("protection.nack=true")) == by_express
 

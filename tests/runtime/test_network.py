@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from rtcprobe.link import Delay, Interval, Link, LinkSpec, LossTrace, Path
+from rtcprobe.runtime.direction import wire_size
 from rtcprobe.runtime.entropy import Entropy
 from rtcprobe.runtime.lag import LagMeter
-from rtcprobe.runtime.network import Network, acting_as, wire_size
+from rtcprobe.runtime.network import Network, acting_as
 from rtcprobe.runtime.real import RealEventLoop
 from rtcprobe.runtime.virtual import VirtualEventLoop
 

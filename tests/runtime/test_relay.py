@@ -4,7 +4,8 @@ import socket
 import pytest
 
 from rtcprobe.link import Fate, parse_link
-from rtcprobe.runtime.network import MOST_AT_ONCE, Room
+from rtcprobe.runtime.direction import Room
+from rtcprobe.runtime.endpoints import MOST_AT_ONCE
 from rtcprobe.runtime.real import RealEventLoop
 from rtcprobe.runtime.relay import Relay, resolve_udp, written
 from rtcprobe.runtime.seconds import Lateness, Ledger, Seconds

@@ -1,4 +1,5 @@
 import asyncio
+import math
 import threading
 import weakref
 
@@ -118,6 +119,64 @@ def test_the_loop_that_runs_is_known_while_it_runs_and_in_its_own_thread_alone()
         assert (running(), there) == (None, [None])
     finally:
         loop.close()
+
+
+class Ticks:
+    """Coasts on the loop: notes each tick of ``due_s``, and what the clock reads then."""
+
+    def __init__(self, loop, due_s, log):
+        self.loop, self.due_s, self.log, self.off = loop, list(due_s), log, False
+
+    @property
+    def next_s(self):
+        return self.due_s[0] if self.due_s else math.inf
+
+    def holds(self):
+        return not self.off
+
+    def get_off(self):
+        self.loop.coasts.remove(self)
+        for due_s in self.due_s:
+            self.loop.at(due_s, self.log.append, ("alone", due_s))
+
+    def run(self, until_s):
+        while self.next_s < until_s:
+            self.log.append(("coasts", round(self.loop.turn_to(self.due_s.pop(0)), 9)))
+
+
+def test_what_coasts_happens_before_the_next_timer_each_at_its_own_instant_of_the_clock():
+    async def main():
+        loop, log = asyncio.get_running_loop(), []
+        loop.coasts = [Ticks(loop, (0.1, 0.2, 0.6), log), Ticks(loop, (0.15, 0.5), log)]
+        loop.call_at(0.2, lambda: log.append(("timer", round(loop.time(), 9))))
+        loop.at(0.5, lambda: log.append(("packet", round(loop.time(), 9))))
+        await asyncio.sleep(1.0)
+        return log, loop.time()
+
+    log, ended_s = run(main())
+    # A timer of the same instant comes after, a packet that does not coast before; each way runs as far in one go.
+    assert log == [
+        ("coasts", 0.1),
+        ("coasts", 0.2),
+        ("coasts", 0.15),
+        ("timer", 0.2),
+        ("packet", 0.5),
+        ("coasts", 0.6),
+        ("coasts", 0.5),
+    ]
+    assert ended_s == 1.0
+
+
+def test_what_may_no_longer_coast_gets_off_before_anything_of_it_happens():
+    async def main():
+        loop, log = asyncio.get_running_loop(), []
+        ticks = Ticks(loop, (0.1, 0.3, 0.5), log)
+        loop.coasts = [ticks]
+        loop.call_at(0.2, setattr, ticks, "off", True)
+        await asyncio.sleep(1.0)
+        return log
+
+    assert run(main()) == [("coasts", 0.1), ("alone", 0.3), ("alone", 0.5)]
 
 
 def test_a_generator_that_nobody_finished_is_closed_with_the_loop():

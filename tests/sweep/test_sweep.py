@@ -1,6 +1,8 @@
 """A grid is done once, whoever dies meanwhile; what it shows is what its rows say."""
 
 import json
+from collections import Counter, deque
+from concurrent.futures import Future
 
 import pytest
 from click.testing import CliRunner
@@ -12,6 +14,7 @@ from rtcprobe.report.sweep import surface_lines
 from rtcprobe.sweep import Book, Task, by_processes, frontier, one_by_one, read_grid, read_rows, surface_of
 from rtcprobe.sweep.book import line
 from rtcprobe.sweep.job import done
+from rtcprobe.sweep.workers import _handed_out
 
 GRID = """
 scenario: 1v1-social
@@ -110,6 +113,20 @@ def test_a_worker_that_is_killed_loses_nothing_and_doubles_nothing(monkeypatch):
     jobs = [made(seed) for seed in (1, 2, 13, 4, 5, 6)]
     rows = list(by_processes(jobs, 2, work=work))
     assert sorted(each["seed"] for each in rows) == [1, 2, 4, 5, 6, 13]
+
+
+def test_a_job_in_whose_hands_a_worker_died_is_done_alone():
+    jobs, hands, beside = [made(seed) for seed in (1, 2, 3, 4)], {}, {}
+
+    class Pool:
+        def submit(self, _work, job):
+            beside[job.seed] = [each.seed for each in hands.values()]
+            future = Future()
+            future.set_result({"seed": job.seed})
+            return future
+
+    list(_handed_out(Pool(), deque(jobs), hands, Counter({jobs[1].key: 1}), work=None, workers=2))
+    assert beside == {1: [], 2: [], 3: [], 4: [3]}
 
 
 def test_a_job_that_kills_every_worker_is_given_up_by_name(monkeypatch):

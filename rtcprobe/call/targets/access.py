@@ -10,7 +10,7 @@ import numpy as np
 
 from rtcprobe.link import Achieved, LinkSpec, Requested, Tally, achieved
 from rtcprobe.result import LinkReport
-from rtcprobe.runtime.network import Direction
+from rtcprobe.runtime.direction import Direction
 from rtcprobe.ways import Leg as LegName
 
 __all__ = ["Leg", "legs", "report"]

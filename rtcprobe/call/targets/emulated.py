@@ -29,8 +29,9 @@ from rtcprobe.errors import MeasurementError
 from rtcprobe.link import Link, Path
 from rtcprobe.link.streams import Seed
 from rtcprobe.messages import Due
+from rtcprobe.runtime.direction import Direction
 from rtcprobe.runtime.egress import Egress
-from rtcprobe.runtime.network import Direction, Host, Network
+from rtcprobe.runtime.network import Host, Network
 from rtcprobe.timeline import Wait
 
 __all__ = ["EmulatedCall", "World", "world"]

@@ -89,7 +89,8 @@ class Hooks:
 
     def talked_s(self) -> float:
         """Return how long there has been talk: since the first word of the first way's."""
-        started_s = self.ways[0].talker.started_s if self.ways else None
+        ways = self.ways
+        started_s = ways[0].talker.started_s if ways else None
         return 0.0 if started_s is None else max(0.0, self.network.now_s() - started_s)
 
     def server_of(self, joiner: Peer) -> str | None:

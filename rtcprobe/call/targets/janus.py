@@ -28,13 +28,13 @@ from rtcprobe.call.targets.janus_calls import EchoTestCall, ListenersCall
 from rtcprobe.call.targets.janus_mix import AudioBridgeCall
 from rtcprobe.call.targets.janus_room import VideoRoomCall
 from rtcprobe.call.targets.janus_steps import JanusApi
-from rtcprobe.call.targets.outside_room import legs_of, routes_of
+from rtcprobe.call.targets.outside_room import Venue, routes_of
 from rtcprobe.call.targets.plain import ca_file, whole_number
 from rtcprobe.errors import BadInputError
 from rtcprobe.result import Clock
 from rtcprobe.scenario import TargetPlan
 from rtcprobe.secrets import read_secret
-from rtcprobe.ways import BOTH_WAYS, Leg, Way
+from rtcprobe.ways import BOTH_WAYS, Way
 
 __all__ = ["JanusTarget", "make_target"]
 
@@ -56,7 +56,7 @@ _OF_ROOMS: Final = ("videoroom", "audiobridge")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JanusTarget:
+class JanusTarget(Venue):
     """A plugin of a Janus: ``room`` is None for the EchoTest; ``parties`` are those of a room, who hear on ``ways``.
 
     ``mixes``: the room is an AudioBridge; ``prebuffer`` what it is asked to keep of each talker, packets.
@@ -67,8 +67,6 @@ class JanusTarget:
     api: JanusApi
     room: int | str | None
     listeners: int
-    parties: tuple[str, ...] = ()
-    ways: tuple[Way, ...] = ()
     mixes: bool = False
     prebuffer: int | None = None
     textroom: int | str | None = None
@@ -86,26 +84,11 @@ class JanusTarget:
         return not self.parties and not self.mixes
 
     @property
-    def performs(self) -> bool:
-        """Whether parties come, go and speak by cues: in a room of parties."""
-        return bool(self.parties)
-
-    @property
     def routes(self) -> Sequence[Route]:
         """The ways packets take."""
         if self.parties:
             return routes_of(self.parties)
         return ECHO_ROUTES if self.room is None else TWO_ENDS_ROUTES
-
-    @property
-    def legs(self) -> Sequence[Leg]:
-        """The legs of a room."""
-        return legs_of(self.parties, self.ways)
-
-    @property
-    def clocks(self) -> Sequence[Clock]:
-        """A server of somebody else's lives in real time."""
-        return ("real",)
 
     def joining(self, parties: Sequence[str], ways: Sequence[Way]) -> JanusTarget:
         """Return the room with these parties in it.

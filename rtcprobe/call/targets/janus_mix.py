@@ -34,7 +34,7 @@ from rtcprobe.call.targets.janus_text import TextRoomBeside
 from rtcprobe.call.targets.outside_room import RoomCall
 from rtcprobe.call.targets.room_hooks import Attendee
 from rtcprobe.call.transceiver import SoundWanted
-from rtcprobe.runtime.network import Direction
+from rtcprobe.runtime.direction import Direction
 
 __all__ = ["AudioBridgeCall"]
 

@@ -20,7 +20,7 @@ from rtcprobe.call.targets.sfu_passed import Passed
 from rtcprobe.call.targets.sfu_room import Room, Seat, Topology
 from rtcprobe.call.transceiver import Media, Sound
 from rtcprobe.recording import Came, Departure
-from rtcprobe.runtime.network import Direction
+from rtcprobe.runtime.direction import Direction
 from rtcprobe.timeline import CALLEE_ORDER, CALLER_ORDER
 from rtcprobe.ways import Way as WayName
 

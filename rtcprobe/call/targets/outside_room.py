@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -29,11 +30,12 @@ from rtcprobe.call.targets.room_hooks import Attendee
 from rtcprobe.call.targets.room_passed import came_of, said_to
 from rtcprobe.call.transceiver import SoundWanted
 from rtcprobe.recording import Came, Said
+from rtcprobe.result import Clock
 from rtcprobe.runtime.streams import Line
 from rtcprobe.ways import Leg as LegName
 from rtcprobe.ways import Way as WayName
 
-__all__ = ["Attendee", "RoomCall", "legs_of", "routes_of"]
+__all__ = ["Attendee", "RoomCall", "Venue", "legs_of", "routes_of"]
 
 TARGET = "target"
 
@@ -49,6 +51,29 @@ def legs_of(parties: Sequence[str], ways: Sequence[WayName]) -> tuple[LegName, .
     down = {way.listener for way in ways}
     legs = [LegName.between(*route) for route in routes_of(parties)]
     return tuple(leg for leg in legs if leg.source in up or leg.destination in down)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Venue:
+    """What targets share that are a server of somebody else's where ``parties`` may meet, heard on ``ways``."""
+
+    parties: tuple[str, ...] = ()
+    ways: tuple[WayName, ...] = ()
+
+    @property
+    def performs(self) -> bool:
+        """Whether parties come, go and speak by cues: in a room of parties."""
+        return bool(self.parties)
+
+    @property
+    def legs(self) -> Sequence[LegName]:
+        """The legs of a room."""
+        return legs_of(self.parties, self.ways)
+
+    @property
+    def clocks(self) -> Sequence[Clock]:
+        """A server of somebody else's lives in real time."""
+        return ("real",)
 
 
 class RoomCall(RoomCourse):

@@ -19,7 +19,7 @@ from rtcprobe.call.targets.page_peer import PagePeer, picture_wanted
 from rtcprobe.call.transceiver import SoundWanted
 from rtcprobe.call.watching import Watching
 from rtcprobe.link import Link, LinkSpec, Path
-from rtcprobe.runtime.network import Direction
+from rtcprobe.runtime.direction import Direction
 from rtcprobe.runtime.outside import OutsideHost, OutsideNetwork
 from rtcprobe.timeline import CALLEE_ORDER, Timer, Wait
 from rtcprobe.ways import Leg as LegName

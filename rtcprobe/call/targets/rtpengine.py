@@ -29,13 +29,13 @@ from rtcprobe.call.http import parse_url
 from rtcprobe.call.ng import NgClient
 from rtcprobe.call.peer import Peer
 from rtcprobe.call.targets.base import Call, CallSetup, Route
-from rtcprobe.call.targets.outside_room import RoomCall, legs_of, routes_of
+from rtcprobe.call.targets.outside_room import RoomCall, Venue, routes_of
 from rtcprobe.call.targets.room_hooks import Attendee
 from rtcprobe.errors import BadInputError, MeasurementError
 from rtcprobe.result import Clock
 from rtcprobe.runtime.reach import known_addresses, look_up
 from rtcprobe.scenario import TargetPlan
-from rtcprobe.ways import BOTH_WAYS, Leg, Way
+from rtcprobe.ways import BOTH_WAYS, Way
 
 __all__ = ["OPTIONS", "RtpengineTarget", "make_target"]
 
@@ -54,7 +54,7 @@ TOWARDS_A_BROWSER: Final[Mapping[str, Value]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RtpengineTarget:
+class RtpengineTarget(Venue):
     """An rtpengine at ``host`` and ``port``."""
 
     name: str
@@ -69,24 +69,9 @@ class RtpengineTarget:
         return self.ways
 
     @property
-    def performs(self) -> bool:
-        """Whether parties come, go and speak by cues: they do."""
-        return True
-
-    @property
     def routes(self) -> Sequence[Route]:
         """The ways packets take."""
         return routes_of(self.parties)
-
-    @property
-    def legs(self) -> Sequence[Leg]:
-        """The legs of a room."""
-        return legs_of(self.parties, self.ways)
-
-    @property
-    def clocks(self) -> Sequence[Clock]:
-        """A server of somebody else's lives in real time."""
-        return ("real",)
 
     def joining(self, parties: Sequence[str], ways: Sequence[Way]) -> RtpengineTarget:
         """Return it with these parties."""

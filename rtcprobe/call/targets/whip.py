@@ -38,7 +38,7 @@ from rtcprobe.call.session import session_origin
 from rtcprobe.call.targets import plain
 from rtcprobe.call.targets.base import ECHO_ROUTES, TWO_ENDS_ROUTES, Call, CallSetup, Route, listeners_named
 from rtcprobe.call.targets.outside import OutsideCall
-from rtcprobe.call.targets.outside_room import legs_of, routes_of
+from rtcprobe.call.targets.outside_room import Venue, routes_of
 from rtcprobe.call.targets.whip_agent import WhipAgentCall
 from rtcprobe.call.targets.whip_room import WhipRoomCall
 from rtcprobe.call.targets.whip_steps import ORDER, PARTY, Address, Endpoints, WhipSteps
@@ -46,7 +46,6 @@ from rtcprobe.errors import BadInputError
 from rtcprobe.result import Clock
 from rtcprobe.scenario import TargetPlan
 from rtcprobe.secrets import Secret, read_secret, scrub
-from rtcprobe.ways import Leg
 from rtcprobe.ways import Way as WayName
 
 __all__ = ["WhipWhepCall", "WhipWhepTarget", "make_target"]
@@ -71,7 +70,7 @@ _BRACES: Final = re.compile(r"\{([^{},]*),([^{},]*)\}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WhipWhepTarget:
+class WhipWhepTarget(Venue):
     """An endpoint to publish to and one to listen at; of ``parties``, who hear on ``ways``, one a talker."""
 
     name: str
@@ -85,8 +84,6 @@ class WhipWhepTarget:
     trickle: bool = False
     session_origin: str | None = None
     agent: bool = False
-    parties: tuple[str, ...] = ()
-    ways: tuple[WayName, ...] = ()
 
     @property
     def directions(self) -> tuple[WayName, ...]:
@@ -101,26 +98,11 @@ class WhipWhepTarget:
         return not self.parties
 
     @property
-    def performs(self) -> bool:
-        """Whether parties come, go and speak by cues: in a room of parties."""
-        return bool(self.parties)
-
-    @property
     def routes(self) -> Sequence[Route]:
         """The ways packets take."""
         if self.agent:
             return ECHO_ROUTES
         return routes_of(self.parties) if self.parties else TWO_ENDS_ROUTES
-
-    @property
-    def legs(self) -> Sequence[Leg]:
-        """The legs of a room."""
-        return legs_of(self.parties, self.ways)
-
-    @property
-    def clocks(self) -> Sequence[Clock]:
-        """A server of somebody else's lives in real time."""
-        return ("real",)
 
     @property
     def endpoints(self) -> Endpoints:

@@ -15,6 +15,7 @@ from typing import Final
 __all__ = ["CHINESE", "CHINESE_SENTENCES"]
 
 _SHARED: Final[Mapping[str, str]] = {
+    "{whose}: {what}": "{whose}：{what}",
     " (advisory)": "（建议项）",
     # The enumeration comma (GB/T 15834-2011), which joins two as well as many.
     " and ": "、",
@@ -283,7 +284,7 @@ _ROOM: Final[Mapping[str, str]] = {
     "; {count} never heard": "；{count} 对从未听到",
     "{pair} never seen": "{pair} 从未看到",
     "; {count} never seen": "；{count} 对从未看到",
-    "one word's listeners apart, of those who heard it": "同一句话的听众先后差(限听到者)",
+    "one word's listeners apart, of those who heard it": "同一句话的听众先后差（限听到者）",
     "{talker} {spread} ms ({first} first, {last} last)": "{talker} {spread} ms（{first} 最先，{last} 最后）",
     "gaps, of the time listened to": "卡顿率（占收听时长）",
     "joins, {who}": "进房，{who}",
@@ -298,7 +299,7 @@ _ROOM: Final[Mapping[str, str]] = {
     "{middle} ms ({last})": "{middle} ms（{last}）",
     "never at {who}": "{who} 从未",
     "never at {who} ({count} times)": "{who} 从未（{count} 次）",
-    "talk-over window, of who heard each other": "抢话窗口(限互相听到者)",
+    "talk-over window, of who heard each other": "抢话窗口（限互相听到者）",
     "{share} collide": "{share} 撞话",
     ", if one who waits begins at {rate:g}/s: a model": "，假设等待者每秒开口 {rate:g} 次：模型估计",
     "The first call's {seconds:.1f} s: who was heard": "第一次通话的 {seconds:.1f} 秒：谁被听到",

@@ -35,9 +35,9 @@ URL: Final = "https://camera.invalid/"
 _NOWHERE: Final = "--proxy-server=socks5://127.0.0.1:9"
 """Names, too, are asked of a SOCKSv5 proxy alone (``net/docs/proxy.md`` of Chromium); port 9 discards (RFC 863)."""
 # VGA at 30 a second: what ``camera.js`` asks for, and what the encoder's model was measured on
-# (``adaptation.encoder``), so that both can be compared. Four seconds are 55 MB of planes; Chromium plays them over and
-# over, and shows frame 0 twice at each turn.
+# (``adaptation.encoder``), so that both can be compared.
 _WIDTH, _HEIGHT, _FPS = 640, 480, 30
+# 55 MB of planes; Chromium plays them over and over, and shows frame 0 twice at each turn.
 _CLIP_S: Final = 4
 # Of 8-bit luma, of every pixel anew in every frame: no encoder can predict it, so it takes what rate it is given.
 _NOISE_SIGMA: Final = 3.0

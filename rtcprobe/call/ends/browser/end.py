@@ -98,14 +98,14 @@ class BrowserEnd(PageRecord):
             MeasurementError: it does not start.
         """
         turn = self._turn = self.sights.turn = TurnEnd(self.host, address)
+        # Playwright calls a binding with where the call came from first; what it
+        # returns goes to the page as a promise's value.
         bindings: dict[str, Callable[..., Any]] = {
             "__rtcprobe_tell": lambda _source, text: self.told.take(str(text)),
             "__rtcprobe_heard": lambda _source, text: self.returned.take(str(text)),
             "__rtcprobe_seen": lambda _source, text: self.sights.take(str(text)),
             "__rtcprobe_sound": lambda _source: self._voice.sound,
         }
-        # Playwright calls a binding with where the call came from first; what it
-        # returns goes to the page as a promise's value.
         flags = []
         if self._microphone is not None:
             # ``microphone`` is bound on the next line, and there by the time a page can open one.

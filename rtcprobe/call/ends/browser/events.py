@@ -14,6 +14,7 @@ Rules:
 from __future__ import annotations
 
 import json
+import math
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -59,6 +60,9 @@ class PageTimeline(Timeline):
 
 _REFUSALS: Final = ("NotAllowedError", "NotFoundError", "SecurityError", "NotReadableError")
 """What no page gets over by asking for something else. Source: Media Capture and Streams §10.2.1."""
+
+_INSTANTS: Final = ("at", "began", "ended", "from")
+"""Of an event: milliseconds of the page's wall clock."""
 
 
 @dataclass(slots=True)
@@ -121,11 +125,9 @@ class Told:
 
     def take(self, text: str) -> None:
         """Take an event, as the init script words it."""
-        try:
-            event = json.loads(text)
-            float(event["at"])
-        except (ValueError, TypeError, KeyError):
-            return  # whatever a page calls our names with
+        event = _event_of(text)
+        if event is None:
+            return
         if self.clock is None:
             self._waiting.append(event)
         else:
@@ -138,7 +140,7 @@ class Told:
         for event in waiting:
             # The init script runs in the empty page (about:blank) too, whose clock
             # began before the navigation that the join is.
-            if float(event["at"]) >= origin_ms:
+            if event["at"] >= origin_ms:
                 self._settle(event)
 
     @property
@@ -151,7 +153,7 @@ class Told:
         return wall_ms / 1e3 + self.shift_s
 
     def _settle(self, event: dict[str, Any]) -> None:
-        what, at_s = event.get("what"), self.at_s(float(event["at"]))
+        what, at_s = event["what"], self.at_s(event["at"])
         if what == "document" and event.get("top"):
             self._mark("page_opened", at_s)
         elif what == "loaded" and event.get("top"):
@@ -171,10 +173,10 @@ class Told:
         elif what == "mouth":
             self._spoke(event)
         elif what in {"connection", "local", "remote", "dtls", "state", "closed"}:
-            self._connecting(str(what), event, at_s)
+            self._connecting(what, event, at_s)
 
     def _connecting(self, what: str, event: dict[str, Any], at_s: float) -> None:
-        number = int(event.get("n") or 0)
+        number = event["n"]
         each = self.connections.setdefault(number, _Connection(at_s))
         if what in {"local", "remote"}:
             self.described(str(event.get("sdp")), what == "local")
@@ -200,17 +202,34 @@ class Told:
         self.connected()
 
     def _spoke(self, event: dict[str, Any]) -> None:
-        mouth = self.mouths.setdefault(int(event.get("m") or 0), PageMouth())
+        mouth = self.mouths.setdefault(event["m"], PageMouth())
         if "began" in event:
-            mouth.began_s = self.at_s(float(event["began"]))
+            mouth.began_s = self.at_s(event["began"])
         if "ended" in event:
-            mouth.ended_s = self.at_s(float(event["ended"]))
+            mouth.ended_s = self.at_s(event["ended"])
         if "late" in event:
             # Reports come 50 blocks at a time, one behind the other without a gap:
             # the instant of the first is that of them all.
             if not mouth.late_s:
-                mouth.late_from_s = self.at_s(float(event["from"]))
-            mouth.late_s.extend(float(each) / 1e3 for each in event["late"])
+                mouth.late_from_s = self.at_s(event["from"])
+            mouth.late_s.extend(each / 1e3 for each in event["late"])
 
     def _mark(self, milestone: str, at_s: float) -> None:
         self.timeline.mark(milestone, at_s)
+
+
+def _event_of(text: str) -> dict[str, Any] | None:
+    """Return the event that the init script worded, its numbers read; None where a page called our name by itself."""
+    try:
+        event: dict[str, Any] = json.loads(text)
+        read = {name: float(event[name]) for name in _INSTANTS if name == "at" or name in event}
+        late = [float(each) for each in event.get("late", ())]
+        numbers = {name: int(event.get(name) or 0) for name in ("n", "m")}
+    # Nesting without end and integers past a float's range are strings of a stranger's like any other. An event waits
+    # for ``begin`` before it is settled: what raised there would end the join, not the page's own call of our name.
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        return None
+    # A report of blocks says from when on they count, or none of them has an instant.
+    if ("late" in event and "from" not in read) or not all(map(math.isfinite, (*read.values(), *late))):
+        return None
+    return event | read | numbers | {"what": str(event.get("what"))} | ({"late": late} if "late" in event else {})

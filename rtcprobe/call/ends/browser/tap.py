@@ -67,8 +67,7 @@ class BrowserTap(WireTap):
     def described(self, sdp: str, own: bool) -> None:
         """Learn the payload types of a description that the page set: of its own, what it takes; else what it sends."""
         known = self.takes if own else self.sends
-        # Section by section, as the same number means different codecs in
-        # different sections only where those are not bundled.
+        # A payload type belongs to the medium whose section lists it; the session has none.
         session, *sections = (each.splitlines() for each in sdp.split("\nm="))
         for section in filter(None, sections):
             words = section[0].split()
