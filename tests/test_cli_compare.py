@@ -81,7 +81,7 @@ def test_what_cannot_be_compared_is_a_sentence(rtcprobe, write, tmp_path):
         ((a, missing), f"{missing} cannot be read: No such file or directory"),
         (
             (a, b, "--json", "x.out", "--markdown", "x.out"),
-            "two outputs are in one place: give each a place of its own",
+            "--json and --markdown are both x.out: give each a place of its own",
         ),
     ):
         assert rtcprobe("compare", *arguments) == (2, "", f"rtcprobe: {sentence}\n")

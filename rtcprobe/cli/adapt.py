@@ -105,11 +105,9 @@ def adapt(
     an echo: its own sender (--way down), or ours towards it (--way up).
     """
     from rtcprobe.adaptation import controller_of
-    from rtcprobe.report.json import check_writable
+    from rtcprobe.report.json import check_places
 
-    for path in (json_path, html_path):
-        if path is not None:
-            check_writable(path)
+    check_places({"--json": json_path, "--html": html_path})
     controller_of(controller or "gcc")
     _refuse(target, heading, settings)
     cases = _cases(

@@ -47,12 +47,13 @@ def compare(
     Every scenario that all files hold is compared. A difference is called better or worse only where it is real at 95 %
     confidence, all figures taken together; a rank likewise.
     """
+    from rtcprobe.report.json import check_places
     from rtcprobe.report.lines import print_lines
     from rtcprobe.verdict import rank
 
     if len(paths) < 2:
         raise BadInputError(f"{paths[0]} alone cannot be compared", "name two files or more")
-    outputs = _outputs(json_path, markdown_path, html_path)
+    check_places({"--json": json_path, "--markdown": markdown_path, "--html": html_path})
     sides = [
         (label, read_results(path, scenario=scenario, last=last))
         for label, path in zip(_labels(paths), paths, strict=True)
@@ -63,7 +64,7 @@ def compare(
         from rtcprobe.report.comparison import ranking_lines
 
         # Standard output belongs to the program behind the pipe (rule 3 of the package).
-        screen = console(stderr="-" in outputs)
+        screen = console(stderr="-" in (json_path, markdown_path, html_path))
         for index, ranking in enumerate(rankings):
             if index:
                 screen.print()
@@ -79,18 +80,6 @@ def compare(
 
         write_whole(render_comparison(rankings, sides, dumps=dumps), html_path)
     return ExitCode.MET
-
-
-def _outputs(*paths: str | None) -> list[str]:
-    """Return where something is to be written to, refused where that cannot be."""
-    from rtcprobe.report.json import check_writable
-
-    outputs = [each for each in paths if each is not None]
-    if len(set(outputs)) < len(outputs):
-        raise BadInputError("two outputs are in one place", "give each a place of its own")
-    for path in outputs:
-        check_writable(path)
-    return outputs
 
 
 def _write(rankings: Sequence[Ranking], *, json_path: str | None, markdown_path: str | None) -> None:

@@ -58,11 +58,11 @@ def hear(
     time would hear; an event log, what its writer heard. Without --ssrc the longest stream of sound is heard, and of
     video seen, and those at least half as long. Video is played through libwebrtc's receiver.
     """
-    from rtcprobe.report.json import write_whole
+    from rtcprobe.report.json import check_places, write_whole
     from rtcprobe.report.lines import print_lines
 
     wav_path = asked["wav_path"]
-    _need_writable(json_path, html_path, wav_path)
+    check_places({"--json": json_path, "--html": html_path, "--wav": wav_path})
     if len(files) > _MOST_FILES:
         raise BadInputError(f"{len(files)} files are too many at once", f"give {_MOST_FILES} at most")
     screen = console(stderr="-" in (json_path, html_path))
@@ -93,17 +93,6 @@ def hear(
         _write_sound(heard[0], wav_path)
     # 1 is more than 0, and there are no others.
     return max((each.exit_code for each in heard), default=ExitCode.MET)
-
-
-def _need_writable(json_path: str | None, html_path: str | None, wav_path: str | None) -> None:
-    """Refuse outputs that cannot be written, or want one place."""
-    from rtcprobe.report.json import check_writable
-
-    for path in (json_path, html_path, wav_path):
-        if path is not None:
-            check_writable(path)
-    if json_path == html_path == "-":
-        raise BadInputError("--json and --html are both -", "give one of them a file")
 
 
 def _as_json(heard: Sequence[Heard], *, ascii_only: bool) -> str:

@@ -48,12 +48,10 @@ def fit(
     from rtcprobe.fit import as_trace, read_measured
     from rtcprobe.fit import fit as fitted_to
     from rtcprobe.report.fitted import fitted_lines
-    from rtcprobe.report.json import check_writable, write_whole
+    from rtcprobe.report.json import check_places, write_whole
     from rtcprobe.report.lines import print_lines
 
-    for path in (trace_path, json_path):
-        if path is not None:
-            check_writable(path)
+    check_places({"--trace": trace_path, "--json": json_path})
     if trace_path == "-":
         raise BadInputError("--trace - is no file", "name one: the line refers to it")
     interval_s, base_s = _duration("--interval", interval), _duration("--base", base)

@@ -49,19 +49,11 @@ class Outputs:
         Raises:
             BadInputError: one of them, or two outputs in one place.
         """
-        from rtcprobe.report.json import check_writable
+        from rtcprobe.report.json import check_places
 
         flags = {"--json": self.json_path, "--junit": self.junit_path, "--markdown": self.markdown_path}
         flags["--html"] = self.html_path
-        places: dict[str, str] = {}
-        for flag, path in {**flags, "--append": self.append_path}.items():
-            if path is None:
-                continue
-            # "-" as well: two documents in one pipe are none.
-            if path in places:
-                raise BadInputError(f"{places[path]} and {flag} are both {path}", "give each a place of its own")
-            places[path] = flag
-            check_writable(path)
+        check_places({**flags, "--append": self.append_path})
         if self.append_path == "-":
             raise BadInputError("--append - is no file", "name one")
         if self.append_path is not None:

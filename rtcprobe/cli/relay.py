@@ -95,6 +95,7 @@ def relay(
     """
     import asyncio
 
+    from rtcprobe.report.json import check_places
     from rtcprobe.runtime.priority import prioritised
     from rtcprobe.runtime.real import RealEventLoop
     from rtcprobe.runtime.relay import resolve_udp
@@ -107,7 +108,7 @@ def relay(
     late_s = _read("--late", parse_duration, late)
     if not 0 < late_s <= 1.0:
         raise BadInputError(f"--late {late} is impossible", "give more than 0s, 1s at most")
-    _need_writable(json_path, csv_path, html_path)
+    check_places({"--json": json_path, "--csv": csv_path, "--html": html_path})
     front = resolve_udp(listen, "--listen")
     meant = _meant(listen, to) if user is None and credential is None else _allowed(front, to, user, credential)
     course = _Course(front, meant, up, down, seed=seed, seconds=seconds, shared=shared, late_s=late_s)
@@ -195,17 +196,6 @@ def _links(link: str, back_link: str | None) -> tuple[list[LinkSpec], list[LinkS
         back = _read("--back-link", _written, back_link)[0]
     # What was written once holds both ways, each with a queue of its own.
     return up, up if back is None else back
-
-
-def _need_writable(json_path: str | None, csv_path: str | None, html_path: str | None) -> None:
-    """Refuse outputs that cannot be written, or want one place."""
-    from rtcprobe.report.json import check_writable
-
-    if json_path == csv_path == "-":
-        raise BadInputError("--json and --csv both want standard output", "give one of them a file")
-    for path in (json_path, csv_path, html_path):
-        if path is not None:
-            check_writable(path)
 
 
 def _written(link: str) -> tuple[list[LinkSpec], list[LinkSpec] | None]:

@@ -55,12 +55,10 @@ def run(
     *, grid: Path, output: Path, workers: int | None, scheduler: str | None, parquet: str | None, quiet: bool
 ) -> int:
     """Run every job of GRID.yaml that FILE does not hold yet."""
-    from rtcprobe.report.json import check_writable
+    from rtcprobe.report.json import check_places
     from rtcprobe.sweep import Book, by_dask, by_processes, one_by_one, read_grid
 
-    for path in (str(output), parquet):
-        if path is not None:
-            check_writable(path)
+    check_places({"--output": str(output), "--parquet": parquet})
     if scheduler is not None and workers is not None:
         raise BadInputError("--workers and --scheduler are both given", "the scheduler has workers of its own")
     if parquet is not None:
