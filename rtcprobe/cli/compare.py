@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rtcprobe.cli.common import complain, console
+from rtcprobe.cli.outputs import need_places
 from rtcprobe.cli.reading import DUMP_HELP, read_dumps, read_results, selecting_options
 from rtcprobe.errors import BadInputError, ExitCode
 
@@ -47,13 +48,12 @@ def compare(
     Every scenario that all files hold is compared. A difference is called better or worse only where it is real at 95 %
     confidence, all figures taken together; a rank likewise.
     """
-    from rtcprobe.report.json import check_places
     from rtcprobe.report.lines import print_lines
     from rtcprobe.verdict import rank
 
     if len(paths) < 2:
         raise BadInputError(f"{paths[0]} alone cannot be compared", "name two files or more")
-    check_places({"--json": json_path, "--markdown": markdown_path, "--html": html_path})
+    need_places({"--json": json_path, "--markdown": markdown_path, "--html": html_path})
     sides = [
         (label, read_results(path, scenario=scenario, last=last))
         for label, path in zip(_labels(paths), paths, strict=True)

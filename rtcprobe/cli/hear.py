@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rtcprobe.cli.common import INTERRUPTED, console
+from rtcprobe.cli.outputs import need_places
 from rtcprobe.errors import BadInputError, ExitCode
 
 if TYPE_CHECKING:
@@ -58,11 +59,11 @@ def hear(
     time would hear; an event log, what its writer heard. Without --ssrc the longest stream of sound is heard, and of
     video seen, and those at least half as long. Video is played through libwebrtc's receiver.
     """
-    from rtcprobe.report.json import check_places, write_whole
+    from rtcprobe.report.json import write_whole
     from rtcprobe.report.lines import print_lines
 
     wav_path = asked["wav_path"]
-    check_places({"--json": json_path, "--html": html_path, "--wav": wav_path})
+    need_places({"--json": json_path, "--html": html_path, "--wav": wav_path})
     if len(files) > _MOST_FILES:
         raise BadInputError(f"{len(files)} files are too many at once", f"give {_MOST_FILES} at most")
     screen = console(stderr="-" in (json_path, html_path))

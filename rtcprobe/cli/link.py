@@ -8,6 +8,7 @@ import json
 import click
 
 from rtcprobe.cli.common import console
+from rtcprobe.cli.outputs import need_places
 from rtcprobe.errors import BadInputError, ExitCode
 
 __all__ = ["link"]
@@ -48,10 +49,10 @@ def fit(
     from rtcprobe.fit import as_trace, read_measured
     from rtcprobe.fit import fit as fitted_to
     from rtcprobe.report.fitted import fitted_lines
-    from rtcprobe.report.json import check_places, write_whole
+    from rtcprobe.report.json import write_whole
     from rtcprobe.report.lines import print_lines
 
-    check_places({"--trace": trace_path, "--json": json_path})
+    need_places({"--trace": trace_path, "--json": json_path})
     if trace_path == "-":
         raise BadInputError("--trace - is no file", "name one: the line refers to it")
     interval_s, base_s = _duration("--interval", interval), _duration("--base", base)

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from rtcprobe.report.cases import Case, Suite
     from rtcprobe.result import Result
 
-__all__ = ["Outputs", "output_options"]
+__all__ = ["Outputs", "need_places", "output_options"]
 
 _GITHUB_HELP = "Annotate the step and append to its summary [default: within GitHub Actions]."
 
@@ -30,6 +31,27 @@ _OPTIONS = (
     click.option("--append", "append_path", metavar="PATH", help="Append every result to this history, one a line."),
     click.option("--github/--no-github", "github", default=None, help=_GITHUB_HELP),
 )
+
+
+def need_places(paths: Mapping[str, str | None]) -> None:
+    """Refuse outputs, by their flags, that cannot be written to; None: not asked for.
+
+    Raises:
+        BadInputError: one of them, or two outputs in one place.
+    """
+    from rtcprobe.report.json import check_writable
+
+    places: dict[str, str] = {}
+    for flag, path in paths.items():
+        if path is None:
+            continue
+        # First, so that nothing below has to expect a path that is none.
+        check_writable(path)
+        # "-" as well: two documents in one pipe are none. By their full names, for ``./x`` is ``x``.
+        place = path if path == "-" else str(Path(path).resolve())
+        if place in places:
+            raise BadInputError(f"{places[place]} and {flag} are both {path}", "give each a place of its own")
+        places[place] = flag
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +71,8 @@ class Outputs:
         Raises:
             BadInputError: one of them, or two outputs in one place.
         """
-        from rtcprobe.report.json import check_places
-
         flags = {"--json": self.json_path, "--junit": self.junit_path, "--markdown": self.markdown_path}
-        flags["--html"] = self.html_path
-        check_places({**flags, "--append": self.append_path})
+        need_places({**flags, "--html": self.html_path, "--append": self.append_path})
         if self.append_path == "-":
             raise BadInputError("--append - is no file", "name one")
         if self.append_path is not None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from rtcprobe.cli.common import INTERRUPTED, console
+from rtcprobe.cli.outputs import need_places
 from rtcprobe.errors import ExitCode
 
 __all__ = ["place"]
@@ -31,11 +32,11 @@ def place(*, question: Path, seed: int, json_path: str | None, html_path: str | 
     budget are verified by calls.
     """
     from rtcprobe.placement import answer, read_question
-    from rtcprobe.report.json import check_places, write_whole
+    from rtcprobe.report.json import write_whole
     from rtcprobe.report.lines import print_lines
     from rtcprobe.report.placement import placement_lines
 
-    check_places({"--json": json_path, "--html": html_path})
+    need_places({"--json": json_path, "--html": html_path})
     asked = read_question(question)
     # Progress is for people; standard output may be the answer as JSON.
     screen = console(stderr=True)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from rtcprobe.cli.common import complain, console, say
+from rtcprobe.cli.outputs import need_places
 from rtcprobe.errors import BadInputError, ExitCode, nearest
 
 if TYPE_CHECKING:
@@ -95,7 +96,6 @@ def relay(
     """
     import asyncio
 
-    from rtcprobe.report.json import check_places
     from rtcprobe.runtime.priority import prioritised
     from rtcprobe.runtime.real import RealEventLoop
     from rtcprobe.runtime.relay import resolve_udp
@@ -108,7 +108,7 @@ def relay(
     late_s = _read("--late", parse_duration, late)
     if not 0 < late_s <= 1.0:
         raise BadInputError(f"--late {late} is impossible", "give more than 0s, 1s at most")
-    check_places({"--json": json_path, "--csv": csv_path, "--html": html_path})
+    need_places({"--json": json_path, "--csv": csv_path, "--html": html_path})
     front = resolve_udp(listen, "--listen")
     meant = _meant(listen, to) if user is None and credential is None else _allowed(front, to, user, credential)
     course = _Course(front, meant, up, down, seed=seed, seconds=seconds, shared=shared, late_s=late_s)

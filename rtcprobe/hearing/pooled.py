@@ -69,7 +69,7 @@ def pooled(accounts: Mapping[int, CallAccount]) -> Account:
         quality=_quality(calls),
         beside=_beside(calls),
         calls=tuple(_row(number, call.account) for number, call in spoken.items()),
-        figures=_sums([ear.figures for ear in ears]),
+        figures=_durations([ear.figures for ear in ears]),
         spans=tuple(replace(each, call=number) for number, call in spoken.items() for each in call.account.spans),
     )
 
@@ -154,6 +154,13 @@ def _sums(counts: Sequence[Mapping[str, float | None]]) -> dict[str, float]:
     """Return counts that add up, by name."""
     names = dict.fromkeys(name for each in counts for name in each)
     return {name: sum(each.get(name) or 0 for each in counts) for name in names}
+
+
+def _durations(figures: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return figures of several calls added up: a share or a mean would have to be weighed."""
+    summed = _sums(figures)
+    assert all(name.endswith("_s") for name in summed), f"{[*summed]} do not all add up over calls: pool them here"
+    return summed
 
 
 def _steps(said: Mapping[int, Playout]) -> TargetSteps | None:

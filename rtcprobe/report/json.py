@@ -13,7 +13,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,7 +25,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["check_places", "check_writable", "dumps", "locked_folder", "write_json", "write_whole"]
+__all__ = ["check_writable", "dumps", "locked_folder", "write_json", "write_whole"]
 
 LOCK_TIMEOUT_S = 30.0
 """A lock is held for as long as a baseline takes to read and write: seconds."""
@@ -57,24 +57,6 @@ def check_writable(path: str) -> None:
         raise BadInputError(f"{path} cannot be written", f"the folder {folder} does not exist")
     if not os.access(folder, os.W_OK) or (target.exists() and not os.access(target, os.W_OK)):
         raise BadInputError(f"{path} cannot be written", "you have no right to write there")
-
-
-def check_places(places: Mapping[str, str | None]) -> None:
-    """Refuse places that could not be written to, and two outputs in one of them; ``places`` are by flag.
-
-    Raises:
-        BadInputError: one of them, or two flags that name one file, or standard output.
-    """
-    taken: dict[str, str] = {}
-    for flag, path in places.items():
-        if path is None:
-            continue
-        # However it is spelled. "-" as well: two documents in one pipe are none.
-        place = path if path == "-" else os.path.realpath(path)
-        if place in taken:
-            raise BadInputError(f"{taken[place]} and {flag} are both {path}", "give each a place of its own")
-        taken[place] = flag
-        check_writable(path)
 
 
 def write_json(results: Sequence[Result], path: str) -> None:

@@ -208,6 +208,7 @@ def retyped(payload_type: int, payload: bytes, came_as: Agreed, leaves_as: Agree
         blocks = split_red(payload)
     except ValueError:
         return payload_type, payload
+    # The frame itself: without RED no header could tell a copy from it.
     if leaves_as.red_payload_type is None:
         return leaves_as.opus_payload_type, next((each.payload for each in blocks if each.level == 0), b"")
     return leaves_as.red_payload_type, _with_types(payload, came_as.opus_payload_type, leaves_as.opus_payload_type)
@@ -262,11 +263,13 @@ class Forwarding:
         if self.loudest is not None and level is not None:
             self._choose(self.loudest.heard(talker, level[1], now_s))
         for each in self.to.get(talker, ()):
+            # Who rides has each packet from the notes, later, and must not get it twice.
             if each.get_off is None:
                 each.forward(packet, came_as, level, now_s)
 
     def _choose(self, loudest: Collection[str]) -> None:
         """Leave out whoever is not among the loudest (last N)."""
+        # Asked with each packet of each talker, and nearly always the same.
         if loudest == self._chosen:
             return
         self._chosen = loudest

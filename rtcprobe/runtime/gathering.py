@@ -145,6 +145,7 @@ class Gathering:
             task = asyncio.ensure_future(self._ask(agent, allocation))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+        # Any sign of life may put the end off, and any refusal may bring it: it is reckoned anew with each.
         while (left_s := self._worth_waiting_s(fresh)) > 0.0:
             self._news.clear()
             with suppress(TimeoutError):
@@ -157,6 +158,7 @@ class Gathering:
         relayed = any(each.server.kind == "turn" and each.address for each in self.allocations)
         needed = self.settings.policy == "relay" and not relayed
         ends_s = [
+            # What must come is waited for as long as it may, and a moment for the word that it will not.
             each.begun_s + GATHER_TIMEOUT_S + _SETTLING_S if needed else each.last_sign_s + self._silence_s
             for each in allocations
             if each.open
@@ -195,6 +197,7 @@ class Gathering:
             self._news.set()
 
         def seen(address: str) -> None:
+            # Each host candidate asks the same server: the first that is answered tells when it did.
             allocation.address = allocation.address or address
             mark("gathered")
 
@@ -216,6 +219,7 @@ class Gathering:
         if server.transport == "udp":
             (host, *_) = await self._addresses(server, mark)
         else:
+            # ``open_transport`` looks the name up itself, and TLS checks the certificate against it.
             host = server.host
 
         async def dialer(
@@ -226,6 +230,8 @@ class Gathering:
                 self._line, protocol_factory, host, port, tls=tls, mark=mark, what=f"packet to {server.url}"
             )
 
+        # aioice has the loop open its TCP connection, which asks who stands here (``real``): so the server is
+        # reached through the line.
         token = DIALER.set(dialer)
         try:
             return await agent.add_relayed(
@@ -258,6 +264,7 @@ def _reason(error: Exception, allocation: Allocation) -> str:  # noqa: PLR0911 -
         if error.kind == "refused":
             return f"{error.reason} refuses the TCP connection: check host, port and transport"
         return f"there is no way to {error.reason}: check the address"
+    # Before the error that it is a kind of.
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted, {error.verify_message}: name the CA file that vouches for it"
     if isinstance(error, ssl.SSLError):

@@ -175,6 +175,8 @@ class OutsideNetwork(Network):
         Return when the last copy comes out, in the loop's time; -inf where none is on its way.
         """
         bare = not direction.path.links
+        # Before the link is asked: what finds no room here was never offered to it, and is none of its
+        # losses.
         if not bare and self.room.turns_away():
             return -math.inf
         fate = direction.offer(size_bytes, self.now_s() if came_s is None else came_s)
@@ -196,6 +198,8 @@ class OutsideNetwork(Network):
         self.lateness.samples_s.append(late_s)
         if self.late is not None:
             self.late(late_s, due_s - self.epoch_s)
+        # While it is handed over its instant is the one that the link said: how late this loop is belongs to
+        # no delay.
         self.arrival_s = due_s - self.epoch_s
         try:
             act(*args)
@@ -367,6 +371,7 @@ def _source_of(target: str) -> str | None:
     family = socket.AF_INET6 if ":" in target else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         try:
+            # Of UDP this chooses a way and sends nothing; 9 is discard (RFC 863), as good as any.
             probe.connect((target, 9))
         except OSError:
             return None

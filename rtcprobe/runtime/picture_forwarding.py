@@ -55,6 +55,7 @@ class Showing:
 
     def shown_as(self, source: int, sequence: int, timestamp: int) -> tuple[int, int] | None:
         """Return number and timestamp of a packet as the viewer was to have it; None of one not meant for it."""
+        # The half of the clock's cycle behind the first frame is what came before it: 6.6 hours of 90 kHz.
         if source != self.source or (timestamp - self.first) % _CYCLE >= _CYCLE >> 1:
             return None
         if self.until is not None and (self.until - timestamp) % _CYCLE >= _CYCLE >> 1:
@@ -84,6 +85,7 @@ class ForwardedPicture(Onward[AgreedVideo]):
     def pause(self) -> None:
         """Leave out what comes from now on."""
         if not self.paused and not self.always:
+            # What follows a gap refers to what was left out, so the next it is sent is a key frame (rule 1).
             self.paused = self._resumes = self.waits = True
             self._end()
 
@@ -91,6 +93,8 @@ class ForwardedPicture(Onward[AgreedVideo]):
         """Let a packet leave that came at ``now_s``; ``opens_key_frame``: a key frame begins with it."""
         if self.agreed is None or self.paused or not self.out.open:
             return
+        # Another connection of the talker's has frames of its own: what was under way of the old one ends
+        # here.
         if packet.ssrc != self.source and not self.waits:
             self.waits = True
             self._end()
@@ -103,6 +107,7 @@ class ForwardedPicture(Onward[AgreedVideo]):
         sequence, timestamp = self._numbered(packet)
         if self.out.send((self.agreed.payload_type, packet.marker), sequence, timestamp, packet.payload, None):
             self._count(sequence, timestamp, now_s)
+            # The marker stands on the last packet of a frame (RFC 7741, section 4.1; RFC 6184, section 5.1).
             if packet.marker:
                 self._whole = packet.timestamp
 
@@ -136,6 +141,7 @@ class ForwardedPicture(Onward[AgreedVideo]):
         """Return whether a packet came before the key frame with which the viewer began (rule 3)."""
         if self._began is None:
             return False
+        # From here on a number half the circle away is a new one that has wrapped.
         if self.count - self._began[1] > _REACH:
             self._began = None
             return False
@@ -169,6 +175,7 @@ class PicturePlane:
         now_s, waiting = self.now_s(), False
         for each in self.to.get(talker, ()):
             each.forward(packet, now_s, opens_key_frame=opens_key_frame)
+            # Looked at behind the packet: who was waiting for it waits no more.
             waiting = waiting or each.awaits_key_frame
         if waiting:
             self.ask(talker)
@@ -189,6 +196,7 @@ class PicturePlane:
                     each.resume()
                 else:
                     each.pause()
+            # At once; its next packet would ask as well (``came``), but later.
             if any(each.awaits_key_frame for each in forwarded):
                 self.ask(talker)
 

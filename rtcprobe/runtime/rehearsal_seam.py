@@ -89,6 +89,8 @@ def _handshakes(*contexts: SSL.Context) -> Rehearsal:
             yield f"flight {number}"
             for datagram in flight:
                 here.bio_write(datagram)
+            # As aiortc takes a datagram in: by a read, which finds no data and fails, then the handshake's
+            # next step, which fails for want of the other's flight until the last one.
             with suppress(SSL.Error):
                 here.recv(_DATAGRAM_BYTES)
             with suppress(SSL.Error):
@@ -107,6 +109,8 @@ def _again(name: str, step: Callable[[], None]) -> Rehearsal:
 
 
 def _secure(tls: SSL.Connection) -> None:
+    # What a transport does when its handshake is over: the other's certificate against its fingerprint, keys
+    # exported (RFC 5764, section 4.2), an SRTP session each way.
     profile = _PROFILES[0]
     certificate = tls.get_peer_certificate(as_cryptography=True)
     assert certificate is not None

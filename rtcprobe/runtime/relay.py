@@ -233,6 +233,8 @@ class Relay:
             if self._to is None:
                 back.bind((self.address[0], 0))
             else:
+                # So that strangers' datagrams are the kernel's to drop, and it tells when nobody listens
+                # there.
                 back.connect(self._to)
         except OSError:
             back.close()
@@ -247,6 +249,7 @@ class Relay:
 
     def _fresh_paths(self) -> tuple[Path, Path]:
         """Return links of their own, each way."""
+        # A ``SeedSequence`` counts its children: the n-th client has the n-th (rule 1).
         up_seed, down_seed = self._seed.spawn(1)[0].spawn(2)
         return _path(self._up, up_seed), _path(self._down, down_seed)
 
@@ -273,6 +276,7 @@ class Relay:
     def _carry(self, flow: Flow, way: _Way | _Done, datagram: Datagram, send: Callable[[Datagram], object]) -> None:
         """Let one datagram pass a way; ``send`` is called as each copy comes out."""
         data, tos = datagram
+        # A client may be forgotten while something of it is read.
         if isinstance(way, _Done) or self._room.turns_away():
             return
         fate = way.offer(wire_size(data), self.now_s())

@@ -79,6 +79,7 @@ class _Turns:
         """Let a message wait; what opens a channel says its priority."""
         channel, protocol, data = item
         level = self._priorities.get(channel.label, "low")
+        # The priority is the third and fourth byte of an OPEN (RFC 8832, section 5.1).
         if protocol == self._control and data[:1] == bytes([self._opens]):
             data = data[:2] + PRIORITIES[level].to_bytes(2, "big") + data[4:]
         self._waiting.push(channel, WEIGHTS[level], len(data), (channel, protocol, data))
@@ -143,6 +144,7 @@ class SctpTap:
 
     def _note(self, chunk: Any, now_s: float) -> None:
         why: Why = ""
+        # It left before; nothing but the timer's note tells the two reasons apart (Facts).
         if chunk.tsn in self._last_s:
             why = "T3-rtx" if chunk.tsn in self._expired else "fast retransmit"
             self._expired.discard(chunk.tsn)

@@ -36,8 +36,10 @@ __all__ = ["Line", "Mark", "ShapedStream", "dial", "resolve"]
 Mark = Callable[[str], None]
 
 DNS_TIMEOUTS_S = (5.0, 5.0)
-_DNS_QUERY_BYTES = 20 + 8 + 12 + 6  # IPv4, UDP, DNS header, root label with type and class (RFC 1035 §4.1)
+_DNS_QUERY_BYTES = 20 + 8 + 12 + 1 + 2 + 2  # IPv4, UDP, DNS header, root label, type and class (RFC 1035 §4.1)
 _DNS_ANSWER_BYTES = 16  # a compressed name and an A record
+# Of either way: beyond it whoever sends is held up, as by a full send buffer, or a server that pushes without
+# end would fill memory.
 _MOST_IN_FLIGHT_BYTES = 256 * 1024
 _GRACE_S = 1.0
 """How long a closed stream may take to bring its last bytes away."""
@@ -105,6 +107,7 @@ async def dial(line: Line, host: str, port: int, *, mark: Mark, what: Callable[[
     shaped = ShapedStream(line, tcp, what)
     try:
         await tcp.connect(lambda: shaped.reach(resolved, port))
+    # A time limit that strikes, too: else the far end would stay connected to a server that nobody talks to.
     except BaseException:
         shaped.abort()
         raise
@@ -161,6 +164,7 @@ class ShapedStream(ByteStream):
         if self._end not in {None, "eof"}:
             raise anyio.BrokenResourceError
         what = self._what()
+        # Each segment is a packet of the link's, with a fate of its own.
         for start in range(0, len(item), SEGMENT_BYTES):
             chunk = bytes(item[start : start + SEGMENT_BYTES])
             self._up_bytes += len(chunk)
@@ -171,6 +175,7 @@ class ShapedStream(ByteStream):
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
         """Return what has arrived, waiting for the first byte."""
+        # What came before the end of a stream is read before its end is told.
         while not self._arrived:
             if self._closing:
                 raise anyio.ClosedResourceError
@@ -198,6 +203,7 @@ class ShapedStream(ByteStream):
         self._closing = True
         self._something.set()
         self._room.set()
+        # The FIN goes behind what was sent; on a line that lets nothing through it is waited for a second.
         if self._end in {None, "eof"}:
             self._tcp.push(0, "TCP FIN", lambda: self._far.drop(at_once=False))
             self._line.network.loop.call_later(_GRACE_S, self.abort)
@@ -257,6 +263,7 @@ class ShapedStream(ByteStream):
     def _took(self, size_bytes: int) -> None:
         """Give back the room of what the client has read: a reader that stops, stops the server."""
         self._down_bytes -= size_bytes
+        # At half, not just below the bound: the real socket would be stopped and started with every segment.
         if self._down_bytes <= _MOST_IN_FLIGHT_BYTES // 2:
             self._far.hold(held=False)
 
@@ -334,9 +341,10 @@ async def _resolve(line: Line, host: str, port: int) -> list[str]:
         await ask_resolver()
         return found
     up, down = line.emulated()
-    query_bytes = _DNS_QUERY_BYTES + len(host) + 1
+    query_bytes = _DNS_QUERY_BYTES + len(host.rstrip(".")) + 1  # a dot for the length of the label behind it, one ahead
     sent_s: list[float] = []
     answered_s: float | None = None
+    # Asked at the end of the join, when ``answered_s`` is known.
     line.watch(lambda: resends(line.side, "DNS query", sent_s, answered_s))
     try:
         answered_s = await ask(

@@ -104,6 +104,27 @@ def test_sound_of_one_scenario_over_that_of_another(refusal, tmp_path):
     assert refusal("run", "1v1-social", "--wav", "") == "--wav '' is no folder: name one, or leave --wav out"
 
 
+@pytest.mark.parametrize(
+    ("command", "flags"),
+    [
+        (("link", "fit", "x.pcap"), ("--trace", "--json")),
+        (("hear", "x.pcap"), ("--json", "--html")),
+        (("hear", "x.pcap"), ("--html", "--wav")),
+        (("place", "x.yaml"), ("--json", "--html")),
+        (("relay", "--link", "delay 1ms", "--listen", "127.0.0.1:5", "--to", "127.0.0.1:6"), ("--csv", "--html")),
+        (("compare", "a.json", "b.json"), ("--json", "--html")),
+        (("adapt", "step"), ("--json", "--html")),
+        (("sweep", "run", "x.yaml"), ("--output", "--parquet")),
+    ],
+)
+def test_two_outputs_of_any_command_have_two_places(refusal, tmp_path, monkeypatch, command, flags):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "again").symlink_to(tmp_path)
+    for path in ("x.out", "./x.out", "again/x.out"):
+        sentence = f"{' and '.join(flags)} are both {path}: give each a place of its own"
+        assert refusal(*command, flags[0], "x.out", flags[1], path) == sentence
+
+
 def test_outputs_that_cannot_be_meant(refusal, tmp_path):
     path = tmp_path / "x.json"
     assert refusal("run", "1v1-social", "--json", path, "--junit", path) == (

@@ -162,7 +162,7 @@ def test_a_link_is_a_file_of_its_keys_and_the_rate_in_force_is_known(tmp_path):
     ("more", "said"),
     [
         (("--late", "0s"), "--late 0s is impossible"),
-        (("--json", "-", "--csv", "-"), "--json and --csv are both -: give each a place of its own"),
+        (("--json", "-", "--csv", "-"), "--json and --csv are both -"),
         (("--back-link", "dely 5ms"), "--back-link"),
     ],
 )

@@ -155,12 +155,3 @@ def test_the_command_prints_the_line_and_nothing_else(tmp_path):
     assert written.count("-1") == 2
     refused = CliRunner().invoke(cli, ["link", "fit", str(path), "--asymmetric"])
     assert isinstance(refused.exception, BadInputError)
-
-
-def test_two_outputs_in_one_place_are_refused_however_it_is_spelled(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "ping.txt").write_text("64 bytes from h: icmp_seq=1 ttl=5 time=20 ms")
-    for trace in ("x.txt", "./x.txt", str(tmp_path / "x.txt")):
-        refused = CliRunner().invoke(cli, ["link", "fit", "ping.txt", "--trace", trace, "--json", "x.txt"])
-        assert str(refused.exception) == "--trace and --json are both x.txt: give each a place of its own"
-    assert not (tmp_path / "x.txt").exists()

@@ -55,6 +55,10 @@ def test_a_language_has_every_text_that_is_said(language):
     assert said_in_sources() - set(LANGUAGES[language]) == set()
 
 
+def test_every_language_retells_sentences():
+    assert set(RETOLD) == set(LANGUAGES)
+
+
 @pytest.mark.parametrize("language", OTHERS)
 def test_a_text_has_the_same_places_in_every_language(language):
     unlike = {key: text for key, text in LANGUAGES[language].items() if places(key) != places(text)}

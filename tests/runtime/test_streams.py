@@ -157,6 +157,15 @@ async def test_a_name_costs_a_query_through_the_link_and_localhost_none():
     assert not any(needs_dns(host) for host in ("127.0.0.1", "[::1]", "localhost", "a.localhost.", "fe80::1%eth0"))
 
 
+async def test_a_query_is_as_long_as_a_resolver_writes_it():
+    line = line_of()
+    question = b"\x06nohost\x07invalid\x00" + b"\x00\x01" + b"\x00\x01"  # RFC 1035 section 4.1.2: name, A, IN
+    for name in ("nohost.invalid", "nohost.invalid."):
+        with pytest.raises(StreamError):
+            await opened(line, 80, name)
+    assert line.up.tally.counted().sizes.tolist() == 2 * [20 + 8 + 12 + len(question)]
+
+
 async def test_a_bare_line_is_the_plain_connection_timed_alike():
     bare = Direction(Path([]))
     async with echo_server() as port:

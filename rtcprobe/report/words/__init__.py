@@ -60,7 +60,7 @@ def retold(sentence: str) -> str:
     # "ana to ben: nothing was said …": who it is about, then a sentence that may be known by itself.
     whose, colon, what = sentence.partition(": ")
     told = retold(what) if colon else what
-    return say(sentence) if told == what else f"{_part(whose)}：{told}"
+    return say(sentence) if told == what else say("{whose}: {what}", whose=_part(whose), what=told)
 
 
 def _part(text: str, place: str = "") -> str:

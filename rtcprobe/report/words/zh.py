@@ -15,6 +15,7 @@ from typing import Final
 __all__ = ["CHINESE", "CHINESE_SENTENCES"]
 
 _SHARED: Final[Mapping[str, str]] = {
+    "{whose}: {what}": "{whose}：{what}",
     " (advisory)": "（建议项）",
     # The enumeration comma (GB/T 15834-2011), which joins two as well as many.
     " and ": "、",
