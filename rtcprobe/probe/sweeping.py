@@ -1,10 +1,14 @@
-"""Garbage collection beside calls: what is loaded stays, so the collector need not walk it while packets are timed."""
+"""Memory beside calls: what is loaded is not walked for garbage while packets are timed, and what is freed is kept."""
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from typing import Final
 
 from rtcprobe.result import Clock
 
@@ -18,12 +22,19 @@ SELDOM = (20_000, 10, 10)
 sixteen are found in one walk. At 700 every join is walked twice while it goes on, and survives: 0.25 of its 8 ms."""
 
 
+_KEPT: Final = {-3: 4 * 2**20, -1: 16 * 2**20}
+"""mallopt(3): from how many bytes on a block is the kernel's own (M_MMAP_THRESHOLD, malloc.h), how many may be free at
+the heap's end (M_TRIM_THRESHOLD). A call's arrays are of up to 2 MB, made and freed again and again: as glibc begins
+(128 kB both) half of a run's 45,000 page faults are for memory that it has just given back, a twentieth of its CPU."""
+
+
 @contextmanager
 def unwalked(clock: Clock) -> Iterator[None]:
     """Let calls be placed in this block without the collector walking all that was there before.
 
     A call leaves circles behind, 2 MB each. What is frozen need not be walked to find them: 2 ms instead of 48.
     """
+    _keep_what_is_freed()
     if clock == "real":
         gc.collect()  # what is garbage by now is no walk in the middle of a call
     gc.freeze()
@@ -35,3 +46,14 @@ def unwalked(clock: Clock) -> Iterator[None]:
         gc.collect()
         gc.unfreeze()
         gc.set_threshold(*thresholds)
+
+
+@cache
+def _keep_what_is_freed() -> None:
+    """Tell glibc, once in a process; other libraries have no such knob."""
+    if sys.platform != "linux":
+        return
+    library = ctypes.CDLL(None)
+    if hasattr(library, "mallopt"):  # musl has none
+        for parameter, size_bytes in _KEPT.items():
+            library.mallopt(parameter, size_bytes)
