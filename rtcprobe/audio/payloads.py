@@ -78,13 +78,15 @@ class Payloads(Sequence[bytes | None]):
 class Looped(Sequence[bytes | None]):
     """``count`` payloads: those of ``once``, and then its last ``turn`` ones again and again."""
 
-    __slots__ = ("_count", "_ready", "_turn", "once")
+    __slots__ = ("_all", "_count", "_ready", "_turn", "once")
 
     def __init__(self, once: Payloads, turn: int, count: int) -> None:
         if not 0 < turn <= len(once):
             raise ValueError(f"of {len(once)} payloads the last {turn} cannot come again")
         self.once, self._turn, self._count = once, turn, count
         self._ready = list(once)
+        # A call asks for each of them three times: where they are few, at the cost of a list of references.
+        self._all: list[bytes | None] = list(self) if count <= _FEW else []
 
     @property
     def sizes(self) -> npt.NDArray[np.int64]:
@@ -101,6 +103,8 @@ class Looped(Sequence[bytes | None]):
     @overload
     def __getitem__(self, place: slice) -> list[bytes | None]: ...
     def __getitem__(self, place: int | slice) -> bytes | list[bytes | None] | None:
+        if self._all and not isinstance(place, slice) and -self._count <= place < self._count:
+            return self._all[place]
         if isinstance(place, slice):
             return [self[each] for each in range(*place.indices(self._count))]
         at = place if place >= 0 else place + self._count

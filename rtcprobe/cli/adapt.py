@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import click
 
 from rtcprobe.cli.common import complain, say
+from rtcprobe.cli.outputs import need_places
 from rtcprobe.errors import BadInputError, ExitCode, MeasurementError
 from rtcprobe.secrets import scrub
 
@@ -105,11 +106,8 @@ def adapt(
     an echo: its own sender (--way down), or ours towards it (--way up).
     """
     from rtcprobe.adaptation import controller_of
-    from rtcprobe.report.json import check_writable
 
-    for path in (json_path, html_path):
-        if path is not None:
-            check_writable(path)
+    need_places({"--json": json_path, "--html": html_path})
     controller_of(controller or "gcc")
     _refuse(target, heading, settings)
     cases = _cases(

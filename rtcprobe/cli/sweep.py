@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rtcprobe.cli.common import console
+from rtcprobe.cli.outputs import need_places
 from rtcprobe.errors import BadInputError, ExitCode
 
 if TYPE_CHECKING:
@@ -55,12 +56,10 @@ def run(
     *, grid: Path, output: Path, workers: int | None, scheduler: str | None, parquet: str | None, quiet: bool
 ) -> int:
     """Run every job of GRID.yaml that FILE does not hold yet."""
-    from rtcprobe.report.json import check_writable
+    # Before the engine is imported, which takes longer than to see that this cannot be.
+    need_places({"--output": str(output), "--parquet": parquet})
     from rtcprobe.sweep import Book, by_dask, by_processes, one_by_one, read_grid
 
-    for path in (str(output), parquet):
-        if path is not None:
-            check_writable(path)
     if scheduler is not None and workers is not None:
         raise BadInputError("--workers and --scheduler are both given", "the scheduler has workers of its own")
     if parquet is not None:

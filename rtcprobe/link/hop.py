@@ -287,12 +287,15 @@ class Path:
 
     def __init__(self, links: Sequence[Link]) -> None:
         self.links = tuple(links)
+        self._only = self.links[0] if len(self.links) == 1 else None
 
     def offer(self, size_bytes: int, now_s: float) -> Fate:
         """Return the fate of an IP packet of ``size_bytes`` (headers included) that enters at ``now_s``.
 
         A copy made by one hop goes through the later hops on its own. ``dropped`` names the cause of the first copy.
         """
+        if self._only is not None:
+            return self._only.offer(size_bytes, now_s)
         if not self.links:
             return Fate((now_s,))
         fate = self.links[0].offer(size_bytes, now_s)

@@ -42,7 +42,7 @@ from rtcprobe.runtime.direction import IPV4_UDP_HEADER_BYTES, Direction
 from rtcprobe.runtime.endpoints import EmulatedTransport
 from rtcprobe.runtime.express_seam import Lane, Note, Taker, lane_before
 from rtcprobe.runtime.srtp_seam import nominated_pair, sealing
-from rtcprobe.runtime.virtual import VirtualEventLoop
+from rtcprobe.runtime.virtual import EPOCH_S, VirtualEventLoop
 from rtcprobe.runtime.wiretap import WireTap
 
 if TYPE_CHECKING:
@@ -133,6 +133,7 @@ class Coast:
         if until_s is None or not due_s < until_s:
             return None
         route, before = self._found(), self._route
+        # What is under way goes where it was sent: first it has to come, or to get off.
         if route is None or (self._under_way and route != before):
             return None
         if route != before:
@@ -170,6 +171,7 @@ class Coast:
         assert route is not None
         self._loop.coasts.remove(self)
         self._route = route.direction.coast = None
+        # Their fates are sealed: they come when they would have, by the network's own way.
         for due_s, data in self._under_way:
             self._loop.at(due_s, route.source.release, data, route.destination)
         self._under_way.clear()
@@ -179,41 +181,43 @@ class Coast:
 
     def run(self, until_s: float) -> None:
         """Let happen what is due before ``until_s``: packets leave and come, by instant."""
-        depart, arrive, under_way, loop = self._depart, self._arrive, self._under_way, self._loop
+        depart, under_way, loop = self._depart, self._under_way, self._loop
         turn_to, resolution_s, upcoming_s = loop.turn_to, loop.resolution_s, self._track.upcoming_s
         due_s, leaves_until_s = self._due_s, min(until_s, self._until_s)
         clock_s = loop.time()
         together_s = clock_s + resolution_s  # what is due before belongs to this instant, as in the loop
+        came: list[tuple[float, bytes]] = []
+        failed: Exception | None = None
         self._runs += 1
-        while True:
+        while failed is None:
             leaves = due_s < leaves_until_s
-            if under_way and (not leaves or under_way[0][0] <= due_s):
-                at_s, data = under_way[0]
-                if at_s >= until_s:
-                    break
-                if at_s >= together_s:
-                    clock_s = turn_to(at_s)
-                    together_s = clock_s + resolution_s
-                under_way.popleft()
-                arrive(data, clock_s)
-            elif leaves:
+            at_s = under_way[0][0] if under_way else math.inf
+            if leaves and due_s < at_s:
                 if due_s >= together_s:
                     clock_s = turn_to(due_s)
                     together_s = clock_s + resolution_s
                 try:
                     depart(clock_s)
                     upcoming = upcoming_s()
-                except Exception as error:  # noqa: BLE001 - whoever waits for the end is told, now
-                    self._due_s = math.inf
-                    self._sending.fail(error)
-                    return
-                due_s = math.inf if upcoming is None else upcoming
+                    due_s = math.inf if upcoming is None else upcoming
+                except Exception as error:  # noqa: BLE001 - whoever waits for the end is told, at this instant
+                    failed, due_s = error, math.inf
                 if under_way and under_way[-1][0] < together_s:  # no time on its way: its instant comes after this one
                     together_s = -math.inf
+            elif at_s < until_s:
+                if at_s >= together_s:
+                    clock_s = turn_to(at_s)
+                    together_s = clock_s + resolution_s
+                came.append((clock_s, under_way.popleft()[1]))
             else:
                 break
         self._due_s = due_s
+        # Nobody looks before the run is over, so packets may be opened one after the other: each knows its instant.
+        if came:
+            self._arrive(came)
         self._report()
+        if failed is not None:
+            self._sending.fail(failed)
 
     def _report(self) -> None:
         """Tell the sender's reports what left in a run."""
@@ -238,6 +242,7 @@ class Coast:
                 for arrival_s in enter(len(data) + IPV4_UDP_HEADER_BYTES, now_s).arrivals_s:
                     network.last_arrival_s = max(network.last_arrival_s, arrival_s)
                     came_s = in_order(epoch_s + arrival_s)
+                    # On a link that keeps no order, or a copy with a delay of its own.
                     if under_way and came_s < under_way[-1][0]:
                         insort(under_way, (came_s, data), key=_instant)
                     else:
@@ -248,20 +253,23 @@ class Coast:
 
         return depart
 
-    def _arriving(self, route: _Route) -> Callable[[bytes, float], None]:
-        """Return what lets a datagram come at an instant of the clock."""
+    def _arriving(self, route: _Route) -> Callable[[list[tuple[float, bytes]]], None]:
+        """Return what lets datagrams come, each at an instant of the clock."""
         opened, note, count, epoch_s = route.lane.opened, route.note, route.taker.counts, route.source.network.epoch_s
         loop = self._loop
 
-        def arrive(data: bytes, clock_s: float) -> None:
-            try:
-                came = opened(data)
-                if came is not None:
-                    number, timestamp, _, kind, payload = came[:5]
-                    note(clock_s - epoch_s, number, timestamp, payload, kind)
-                    count(came)
-            except Exception as error:  # noqa: BLE001 - as a timer does
-                loop.call_exception_handler({"message": f"Exception in callback {note!r}", "exception": error})
+        def arrive(comes: list[tuple[float, bytes]]) -> None:
+            counted = []
+            for clock_s, data in comes:
+                try:
+                    came = opened(data)
+                    if came is not None:
+                        number, timestamp, _, kind, payload = came[:5]
+                        note(clock_s - epoch_s, number, timestamp, payload, kind)
+                        counted.append((EPOCH_S + clock_s, number, timestamp))
+                except Exception as error:  # noqa: BLE001 - as a timer does
+                    loop.call_exception_handler({"message": f"Exception in callback {note!r}", "exception": error})
+            count(counted)
 
         return arrive
 
@@ -284,6 +292,7 @@ class Coast:
         note = None if taker is None else taker.notes()
         if not (isinstance(tap, WireTap) and isinstance(far, WireTap)) or lane is None or taker is None or note is None:
             return None
+        # Transport-wide feedback goes by when each packet came, and is sent by it.
         numbered = tap.numbers is not None or far.numbers is not None
         if numbered or direction.watched or direction.coast not in (None, self):
             return None

@@ -67,6 +67,7 @@ class EmulatedTransport(asyncio.DatagramTransport):
             self.closed = True
             self.network.forget(self)
             self._unbind()
+            # As asyncio's own endpoints do: never while whoever closes is still at it.
             self.network.loop.call_soon(self.protocol.connection_lost, None)
 
     abort = close

@@ -18,7 +18,7 @@ Not kept up: aiortc's counters of a transport's packets and bytes, which nothing
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
 import aiortc.clock
@@ -30,10 +30,12 @@ from aiortc.rtp import RtpPacket
 from rtcprobe.runtime.aiortc_seam import attribute, on_state
 from rtcprobe.runtime.extensions import Timed, times_in
 from rtcprobe.runtime.srtp_seam import HEADER, opening
+from rtcprobe.runtime.statistics_seam import Counted
 
 __all__ = ["Came", "Lane", "Note", "Taker", "express", "hand_over", "lane_before"]
 
 _FIELDS: Final = HEADER.unpack_from
+_tuple: Final = tuple.__new__
 _ODD_BITS: Final = 0x2F  # padding, and how many contributing sources
 _EXTENDED: Final = 0x10
 _RTCP_TYPES: Final = range(192, 224)  # with the marker bit. Source: RFC 5761 §4
@@ -74,8 +76,8 @@ class Taker(NamedTuple):
     take: Take
     notes: Callable[[], Note | None]
     """Return what notes a packet, if all that comes of one now is that it is noted, and counted; None otherwise."""
-    counts: Callable[[Any], None]
-    """Puts a packet into aiortc's statistics of the source."""
+    counts: Callable[[Iterable[Counted]], None]
+    """Counts packets into aiortc's statistics of the source."""
 
 
 def express(dtls: RTCDtlsTransport) -> None:
@@ -144,7 +146,8 @@ class Lane:
         timed = self._known.get(head) or self._reads(data, head)
         if timed is None:
             return None
-        return Came(sequence, timestamp, ssrc, kind & 0x7F, data[begin:], kind >> 7, head, *timed)
+        # As ``Came(...)``, in half of its time.
+        return _tuple(Came, (sequence, timestamp, ssrc, kind & 0x7F, data[begin:], kind >> 7, head, *timed))
 
     def _stand_before(self, protocol: Any) -> None:
         usual = attribute(protocol, "datagram_received")

@@ -27,6 +27,7 @@ from rtcprobe.runtime import express_seam, sending_seam
 from rtcprobe.runtime.aiortc_seam import attribute, without_decoder
 from rtcprobe.runtime.express_seam import Note
 from rtcprobe.runtime.sending_seam import EncodedFrame
+from rtcprobe.runtime.statistics_seam import counting
 from rtcprobe.wrapping import without_wraps
 
 __all__ = [
@@ -176,7 +177,7 @@ class _Taking:
                 await self._estimating.packet(packet, arrival_time_ms)
             elif inside is None:
                 take, notes = partial(self._directly, stream), partial(self._notes, packet.ssrc)
-                taker = express_seam.Taker(self._receiver, take, notes, stream.add)
+                taker = express_seam.Taker(self._receiver, take, notes, counting(stream))
                 express_seam.hand_over(self._receiver, packet.ssrc, packet.payload_type, taker)
         if missing and taken is not None:
             for ascending in without_wraps(missing):

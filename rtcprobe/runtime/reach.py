@@ -90,11 +90,14 @@ async def connected(addresses: Sequence[str], port: int) -> socket.socket:
                 error = task.exception()
                 if error is None:
                     done.discard(task)
+                    # Others that answered in the same turn of the loop are closed as those that are still
+                    # under way.
                     trying |= done
                     return task.result()
                 if not isinstance(error, StreamError):
                     raise error
                 faults.append(error)
+        # The first to fail is as a rule the system's first choice: what was wrong there is worth a user's look.
         raise faults[0]
     finally:
         for task in trying:

@@ -137,6 +137,7 @@ class TurnServer:
         number, length = struct.unpack_from("!HH", data)
         allocation = self.allocations.get(client)
         peer = None if allocation is None else allocation.channels.get(number)
+        # What is behind the length is padding, which a client may add (RFC 8656, section 12).
         if peer is None or len(data) < 4 + length:
             return None
         return Relayed(data[4 : 4 + length], peer)
@@ -163,6 +164,7 @@ class TurnServer:
         if refusal is not None:
             return bytes(refusal)
         answer = answers[message.message_method](message, client, now_s)
+        # Refusals above go unsigned: who has not shown that it knows the key may not have it.
         answer.add_message_integrity(self.credentials.key)
         return bytes(answer)
 
@@ -174,6 +176,7 @@ class TurnServer:
             return _failure(message, 401, "Unauthorized", self._challenge)
         if not {"USERNAME", "REALM", "NONCE"} <= said.keys():
             return _failure(message, 400, "Bad Request")
+        # Of a server that stood here before, on the same port: a client asks again with this one's.
         if said["NONCE"] != self._nonce:
             return _failure(message, 438, "Stale Nonce", self._challenge)
         if said["USERNAME"] != self.credentials.user or not message.check_message_integrity(self.credentials.key):
@@ -187,6 +190,7 @@ class TurnServer:
 
     def _allocate(self, message: stun.Message, client: Address, now_s: float) -> stun.Message:
         held = self.allocations.get(client)
+        # One five-tuple, one allocation (RFC 8656, section 7.2).
         if held is not None and held.transaction != message.transaction_id:
             return _failure(message, 437, "Allocation Mismatch")
         if held is None:
@@ -239,6 +243,8 @@ class TurnServer:
 
 def _lifetime_s(message: stun.Message) -> int:
     asked = message.attributes.get("LIFETIME", DEFAULT_LIFETIME_S)
+    # Never shorter than the ten minutes, whatever was asked: a client that asked for less refreshes sooner,
+    # and finds it.
     return min(max(int(asked), DEFAULT_LIFETIME_S), MOST_LIFETIME_S)
 
 

@@ -130,7 +130,9 @@ def _failed(pair: Pair) -> Row:
         counts.append(fates)
     a, b = counts
     estimates = [
-        share_estimate(float(np.mean(each)), len(each), len(each), len(pair.a)) for each in (a, b) if len(each)
+        share_estimate(float(np.mean(each)), len(each), len(each), len(side))
+        for each, side in zip(counts, (pair.a, pair.b), strict=True)
+        if len(each)
     ]
     if len(estimates) < 2:
         empty = Estimate(value=None)

@@ -113,6 +113,8 @@ def test_sound_of_one_scenario_over_that_of_another(refusal, tmp_path):
         (("place", "x.yaml"), ("--json", "--html")),
         (("relay", "--link", "delay 1ms", "--listen", "127.0.0.1:5", "--to", "127.0.0.1:6"), ("--csv", "--html")),
         (("compare", "a.json", "b.json"), ("--json", "--html")),
+        (("adapt", "step"), ("--json", "--html")),
+        (("sweep", "run", "x.yaml"), ("--output", "--parquet")),
     ],
 )
 def test_two_outputs_of_any_command_have_two_places(refusal, tmp_path, monkeypatch, command, flags):

@@ -118,6 +118,13 @@ def test_runs_that_lost_nothing_do_not_promise_that_none_is_ever_lost(runs):
     assert lost.a.high == pytest.approx(1.96**2 / (lost.a.n + 1.96**2), abs=1e-4)  # Wilson's of none in n
 
 
+def test_each_side_is_told_with_as_many_runs_as_it_has(runs, slow):
+    found = compare(runs, slow[:-1])
+    told = {each.metric: (each.a.runs, each.b.runs) for each in found.differences if each.a.runs and each.b.runs}
+    assert "join.failed" in told
+    assert set(told.values()) == {(len(runs), len(runs) - 1)}
+
+
 def test_sides_are_ranked_where_the_difference_is_real(runs, slow):
     found = rank([("a", runs), ("b", slow), ("c", runs)])
     groups = {
