@@ -133,6 +133,7 @@ class Coast:
         if until_s is None or not due_s < until_s:
             return None
         route, before = self._found(), self._route
+        # What is under way goes where it was sent: first it has to come, or to get off.
         if route is None or (self._under_way and route != before):
             return None
         if route != before:
@@ -170,6 +171,7 @@ class Coast:
         assert route is not None
         self._loop.coasts.remove(self)
         self._route = route.direction.coast = None
+        # Their fates are sealed: they come when they would have, by the network's own way.
         for due_s, data in self._under_way:
             self._loop.at(due_s, route.source.release, data, route.destination)
         self._under_way.clear()
@@ -240,6 +242,7 @@ class Coast:
                 for arrival_s in enter(len(data) + IPV4_UDP_HEADER_BYTES, now_s).arrivals_s:
                     network.last_arrival_s = max(network.last_arrival_s, arrival_s)
                     came_s = in_order(epoch_s + arrival_s)
+                    # On a link that keeps no order, or a copy with a delay of its own.
                     if under_way and came_s < under_way[-1][0]:
                         insort(under_way, (came_s, data), key=_instant)
                     else:
@@ -289,6 +292,7 @@ class Coast:
         note = None if taker is None else taker.notes()
         if not (isinstance(tap, WireTap) and isinstance(far, WireTap)) or lane is None or taker is None or note is None:
             return None
+        # Transport-wide feedback goes by when each packet came, and is sent by it.
         numbered = tap.numbers is not None or far.numbers is not None
         if numbered or direction.watched or direction.coast not in (None, self):
             return None
