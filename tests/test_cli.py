@@ -59,6 +59,12 @@ def test_a_run_without_a_screen_loads_nothing_of_what_it_does_not_use():
     assert int(left_to_walk) < 1000  # of some 200,000: what stays when the process ends is frozen
 
 
+def test_a_page_without_clips_loads_no_codec():
+    script = "import sys, rtcprobe.audio.clip\nprint('av' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
 def test_the_version_is_the_packages(rtcprobe):
     assert rtcprobe("--version")[:2] == (0, f"rtcprobe {__version__}\n")
 

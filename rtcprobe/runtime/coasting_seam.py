@@ -133,6 +133,7 @@ class Coast:
         if until_s is None or not due_s < until_s:
             return None
         route, before = self._found(), self._route
+        # What is under way goes where it was sent: first it has to come, or to get off.
         if route is None or (self._under_way and route != before):
             return None
         if route != before:
@@ -176,7 +177,10 @@ class Coast:
             self._sending.go_on()
 
     def let_go(self, before_s: float) -> None:
-        """Let what is under way and due before ``before_s`` come by timers."""
+        """Let what is under way and due before ``before_s`` come by timers.
+
+        Their fates are sealed: they come when they would have, by the network's own way.
+        """
         route, under_way = self._route, self._under_way
         assert route is not None
         while under_way and under_way[0][0] < before_s:
@@ -250,6 +254,7 @@ class Coast:
                 for arrival_s in enter(len(data) + IPV4_UDP_HEADER_BYTES, now_s).arrivals_s:
                     network.last_arrival_s = max(network.last_arrival_s, arrival_s)
                     came_s = in_order(epoch_s + arrival_s)
+                    # On a link that keeps no order, or a copy with a delay of its own.
                     if under_way and came_s < under_way[-1][0]:
                         insort(under_way, (came_s, data), key=_instant)
                     else:
@@ -299,6 +304,7 @@ class Coast:
         note = None if taker is None else taker.notes()
         if not (isinstance(tap, WireTap) and isinstance(far, WireTap)) or lane is None or taker is None or note is None:
             return None
+        # Transport-wide feedback goes by when each packet came, and is sent by it.
         numbered = tap.numbers is not None or far.numbers is not None
         if numbered or direction.watched or direction.coast not in (None, self):
             return None

@@ -12,6 +12,8 @@ Rules:
        descriptor waits for ever, so it is refused.
     4. Nothing scheduled and nothing ready is a deadlock, and is said at once. So is its opposite: work that goes on for
        ever without letting time pass.
+    5. Of happenings nobody wakes for (``Coasting``) the loop takes all that are due before its next timer in one turn.
+       The clock reads the instant of each meanwhile; who goes by it cannot tell.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def test_nothing_is_kept_of_long_speech_nor_where_the_sources_cannot_be_told(tmp
 def test_on_a_processor_with_no_more_instructions_than_numpy_needs_it_is_kept_too(tmp_path, monkeypatch, told):
     kept._made_by.cache_clear()
     with monkeypatch.context() as patched:
-        patched.setattr(np, "show_config", lambda mode: told)
+        patched.setattr(np, "show_config", lambda **_: told)
         list(kept_or_encoded(Mouth(), OpusSettings(), LASTS_S, Shelf("speech", tmp_path)))
     assert len(list(tmp_path.iterdir())) == 1
     kept._made_by.cache_clear()
