@@ -140,7 +140,7 @@ class Coast:
             if before is not None:
                 before.direction.coast = None
             self._route = route
-            self._depart, self._arrive = self._departing(route), self._arriving(route)
+            self._depart, self._arrive = self._departing(route), _arriving(self._loop, route)
         self._due_s, self._until_s, self._wait, self._runs, self._packets = due_s, until_s, 0, 0, 0
         route.direction.coast = self
         if self not in self._loop.coasts:
@@ -265,26 +265,6 @@ class Coast:
 
         return depart
 
-    def _arriving(self, route: _Route) -> Callable[[list[tuple[float, bytes]]], None]:
-        """Return what lets datagrams come, each at an instant of the clock."""
-        opened, note, count, epoch_s = route.lane.opened, route.note, route.taker.counts, route.source.network.epoch_s
-        loop = self._loop
-
-        def arrive(comes: list[tuple[float, bytes]]) -> None:
-            counted = []
-            for clock_s, data in comes:
-                try:
-                    came = opened(data)
-                    if came is not None:
-                        number, timestamp, _, kind, payload = came[:5]
-                        note(clock_s - epoch_s, number, timestamp, payload, kind)
-                        counted.append((EPOCH_S + clock_s, number, timestamp))
-                except Exception as error:  # noqa: BLE001 - as a timer does
-                    loop.call_exception_handler({"message": f"Exception in callback {note!r}", "exception": error})
-            count(counted)
-
-        return arrive
-
     def _found(self) -> _Route | None:
         """Return where packets go; None where more comes of one than that it is noted there."""
         pair = self._pair()
@@ -309,6 +289,26 @@ class Coast:
         if numbered or direction.watched or direction.coast not in (None, self):
             return None
         return _Route(pair, source, destination, source.network.laid, direction, tap, far, lane, taker, note)
+
+
+def _arriving(loop: VirtualEventLoop, route: _Route) -> Callable[[list[tuple[float, bytes]]], None]:
+    """Return what lets datagrams come, each at an instant of the clock."""
+    opened, note, count, epoch_s = route.lane.opened, route.note, route.taker.counts, route.source.network.epoch_s
+
+    def arrive(comes: list[tuple[float, bytes]]) -> None:
+        counted = []
+        for clock_s, data in comes:
+            try:
+                came = opened(data)
+                if came is not None:
+                    number, timestamp, _, kind, payload = came[:5]
+                    note(clock_s - epoch_s, number, timestamp, payload, kind)
+                    counted.append((EPOCH_S + clock_s, number, timestamp))
+            except Exception as error:  # noqa: BLE001 - as a timer does
+                loop.call_exception_handler({"message": f"Exception in callback {note!r}", "exception": error})
+        count(counted)
+
+    return arrive
 
 
 def _instant(comes: tuple[float, bytes]) -> float:
