@@ -43,7 +43,7 @@ def test_a_run_without_a_screen_loads_nothing_of_what_it_does_not_use():
         *("rich", "dns.tokenizer", "numpy.f2py.crackfortran", "numpy.testing._private", "unittest"),
         *("rtcprobe.call.targets.sfu", "rtcprobe.control.gcc", "rtcprobe.model.call", "rtcprobe.report.cases"),
         *("rtcprobe.report.terminal", "rtcprobe.verdict.comparison", "rtcprobe.verdict.vendors"),
-        *("jsonschema", "_ssl", "anyio", "rtcprobe.cli.check", "rtcprobe.runtime.streams"),
+        *("jsonschema", "_ssl", "ifaddr._posix", "anyio", "rtcprobe.cli.check", "rtcprobe.runtime.streams"),
         *("rtcprobe.probe.conversing", "rtcprobe.hearing.turns", "rtcprobe.conversation.utterances"),
         *("rtcprobe.probe.pictures", "rtcprobe.picture.film", "rtcprobe.call.camera", "rtcprobe.hearing.screen"),
         *("rtcprobe.playout.frames.base", "rtcprobe.adaptation.encoder"),
