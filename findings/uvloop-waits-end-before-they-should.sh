@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
-# uvloop 0.23.0: its clock has whole milliseconds only, and half of all waits end before they should.
+# uvloop 0.23.0: its clock has whole milliseconds only, and waits of a fraction more end before they should.
 #
 # One would expect asyncio's contract at another speed: loop.time() is the monotonic clock, and sleep or call_later end after
-# their time or later, never before. uvloop rounds every wait to milliseconds, which is down for half of them, and its
-# loop.time() steps by one: what waits 0.4 ms does not wait at all, 2.5 ms, the shortest packet of Opus, is 2 ms and its overhead;
-# and a spacing of packets, a jitter or a one-way delay taken with loop.time() is off by up to 1 ms
-# either way, which on the line of a data centre is all of it.
+# their time or later, never before. uvloop rounds every wait to milliseconds, so half of the fractions of one go down: 0.4 ms are
+# no wait at all, and 2.5 ms, the shortest packet of Opus, are two. Its loop.time() steps by whole milliseconds, so a
+# spacing of packets, a jitter or a one-way delay taken with it is off by up to 1 ms, which in a data centre is all of it.
 #
 # Seen (Python 3.11, uvloop 0.23.0; 200 waits each by time.monotonic; early: a tenth of them or more end 0.05 ms or more too soon):
 #     asyncio: clock in whole ms: False; waits of 0.4, 2.5, 7.4 ms early: no, no, no
