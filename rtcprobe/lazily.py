@@ -31,7 +31,7 @@ LATER = frozenset(
     {
         *(f"numpy.{name}" for name in ("ctypeslib", "f2py", "ma", "testing")),
         *(f"dns.{name}" for name in ("flags", "message", "name", "rdata", "rdataset", "rdatatype", "zone")),
-        *("aioice.turn", "asyncio.sslproto", "ssl"),
+        *("aioice.turn", "asyncio.sslproto", "ifaddr", "ssl"),
     }
 )
 """Of libraries: who imports them touches none of their attributes while it is loaded itself."""

@@ -43,7 +43,7 @@ def test_a_run_without_a_screen_loads_nothing_of_what_it_does_not_use():
         *("rich", "dns.tokenizer", "numpy.f2py.crackfortran", "numpy.testing._private", "unittest"),
         *("rtcprobe.call.targets.sfu", "rtcprobe.control.gcc", "rtcprobe.model.call", "rtcprobe.report.cases"),
         *("rtcprobe.report.terminal", "rtcprobe.verdict.comparison", "rtcprobe.verdict.vendors"),
-        *("jsonschema", "_ssl", "anyio", "rtcprobe.cli.check", "rtcprobe.runtime.streams"),
+        *("jsonschema", "_ssl", "ifaddr._posix", "anyio", "rtcprobe.cli.check", "rtcprobe.runtime.streams"),
         *("rtcprobe.probe.conversing", "rtcprobe.hearing.turns", "rtcprobe.conversation.utterances"),
         *("rtcprobe.probe.pictures", "rtcprobe.picture.film", "rtcprobe.call.camera", "rtcprobe.hearing.screen"),
         *("rtcprobe.playout.frames.base", "rtcprobe.adaptation.encoder"),
@@ -57,6 +57,12 @@ def test_a_run_without_a_screen_loads_nothing_of_what_it_does_not_use():
     loaded, _, left_to_walk = done.stdout.splitlines()[-1].rpartition(" ")
     assert loaded == "[]", done.stderr
     assert int(left_to_walk) < 1000  # of some 200,000: what stays when the process ends is frozen
+
+
+def test_a_page_without_clips_loads_no_codec():
+    script = "import sys, rtcprobe.audio.clip\nprint('av' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_the_version_is_the_packages(rtcprobe):

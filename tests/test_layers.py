@@ -54,7 +54,11 @@ def imported(path: Path) -> tuple[str, ...]:
 
 
 def _imported(path: Path) -> Iterator[str]:
-    for modules, source, many, few in IMPORT.findall(path.read_text(encoding="utf-8")):
+    yield from _imported_of(path.read_text(encoding="utf-8"), path)
+
+
+def _imported_of(text: str, path: Path) -> Iterator[str]:
+    for modules, source, many, few in IMPORT.findall(text):
         assert not source.startswith("."), f"{path}: relative imports hide the layer"
         names = [each.split()[0] for each in re.sub("#.*", "", modules or many or few).split(",") if each.strip()]
         yield from (f"{source}.{name}" if source else name for name in names)
@@ -69,6 +73,22 @@ def test_a_package_imports_only_what_the_map_has_above_it():
                 continue
             there = parts[1] if parts[1] in LEVEL_OF else "__init__"
             assert there == here or LEVEL_OF[there] < LEVEL_OF[here], f"{path} imports {name}"
+
+
+def test_no_module_waits_for_itself_to_be_loaded():
+    names = {
+        ".".join(path.relative_to(ROOT.parent).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in modules()
+    }
+    needs = {}
+    for name, path in names.items():
+        # What stands at the margin is loaded with the module; what is indented waits, or is there for types alone.
+        at_the_margin = re.sub(r"^ +(?=import |from )", "#", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        wanted = (each.rpartition(".")[0] if each not in names else each for each in _imported_of(at_the_margin, path))
+        needs[name] = {each for each in wanted if each in names} - {name}
+    while ready := {name for name, others in needs.items() if not others}:
+        needs = {name: others - ready for name, others in needs.items() if name not in ready}
+    assert not needs
 
 
 def test_aiortc_internals_are_touched_in_the_seam_alone():

@@ -11,7 +11,6 @@ from __future__ import annotations
 import io
 from typing import Final
 
-import av
 import numpy as np
 
 from rtcprobe.audio.pcm import SAMPLE_RATE_HZ, Pcm
@@ -37,6 +36,8 @@ def webm_of(left: Pcm, right: Pcm) -> bytes:
     for row, each in zip(both, (left, right), strict=True):
         row[: len(each)] = np.clip(each, -1.0, 1.0)
     out = io.BytesIO()
+    import av  # noqa: PLC0415 - a twentieth of a page's CPU, and few pages have clips to make
+
     with av.open(out, "w", format="webm", options={"fflags": "+bitexact"}) as file:
         stream = file.add_stream("libopus", rate=SAMPLE_RATE_HZ, layout="stereo", options={"flags": "+bitexact"})
         stream.bit_rate = _BITRATE_BPS

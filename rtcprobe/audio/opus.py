@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
@@ -292,17 +293,17 @@ def _library() -> Any:
     )
 
 
-def _candidates() -> list[str]:
-    """Return where libopus may be, best first: PyAV's wheels, then the system."""
-    found: list[str] = []
+def _candidates() -> Iterator[str]:
+    """Yield where libopus may be, best first: PyAV's wheels, then the system, for which programs are started."""
     spec = find_spec("av")
     for package in spec.submodule_search_locations or () if spec is not None else ():
         # Where auditwheel and delvewheel put a wheel's libraries, and where delocate does.
         for folder in (Path(package).parent / "av.libs", Path(package) / ".dylibs"):
             if folder.is_dir():
-                found += sorted(str(path) for path in folder.glob("*opus*") if "opusfile" not in path.name)
+                yield from sorted(str(path) for path in folder.glob("*opus*") if "opusfile" not in path.name)
     system = ctypes.util.find_library("opus")
-    return [*found, system] if system else found
+    if system:
+        yield system
 
 
 def _declare(lib: ctypes.CDLL) -> ctypes.CDLL:

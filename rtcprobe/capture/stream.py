@@ -25,6 +25,8 @@ CLOCKS_HZ: Final = (8_000, 16_000, 32_000, 44_100, 48_000, VIDEO_HZ)
 _CLOCK_TOLERANCE: Final = 0.05
 # In less, jitter of 50 ms is as much as clocks lie apart.
 _LEAST_CLOCK_S: Final = 1.0
+# Half a cycle of the fastest clock.
+_UNWRAPPED_S: Final = 2**31 / max(CLOCKS_HZ)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -123,6 +125,10 @@ def clock_of(at_s: Floats, timestamp: npt.NDArray[np.uint32]) -> int | None:
     """Return the RTP clock that ``timestamp`` runs on, Hz; None where a second has not passed, or none of them fits."""
     if len(at_s) < 2:
         return None
+    # In a few hours nothing wraps, and no gap of years lies, for any number of wraps fits into those.
+    soon = at_s - at_s[0] < _UNWRAPPED_S
+    if np.ptp(at_s[soon]) >= _LEAST_CLOCK_S:
+        at_s, timestamp = at_s[soon], timestamp[soon]
     # Ends alone, for a million packets are no better than two; but of the ends the middle ones, for any may be late.
     edge = max(1, min(len(at_s) // 8, 200))
     span_s = float(np.median(at_s[-edge:]) - np.median(at_s[:edge]))

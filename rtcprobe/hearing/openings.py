@@ -105,7 +105,19 @@ def first_audio_s(said: Said, came: Came, *, playout: PlayoutChoice, devices: De
     stamps = np.array([unwrapped(packet.timestamp, reference, 32) for _, packet in first], dtype=np.int64)
     instants = playback.play_instants(stamps)
     played = instants[~np.isnan(instants)]
-    return float(played.min()) + devices.playback_s if len(played) else None
+    if len(played):
+        return float(played.min()) + devices.playback_s
+    whole_s = _whole_s(playback)
+    return None if whole_s is None else whole_s + devices.playback_s
+
+
+def _whole_s(playback: Playback) -> float | None:
+    """Return when the first block leaves the loudspeaker that is all the talker's sound; None: there is none.
+
+    No packet of a frame that never came stands for it, and yet it is heard, where the next one's in-band FEC tells it.
+    """
+    sounding = np.flatnonzero((playback.stamps != NO_SOUND) & (playback.concealed == 0))
+    return playback.play_instant(int(playback.stamps[sounding[0]])) if len(sounding) else None
 
 
 def _opened(

@@ -76,9 +76,10 @@ def _worked_out(specs: tuple[LinkSpec, ...]) -> Requested:
     varying = {name for spec in specs for name in _changing(spec)}
     loss, burst = _losses(specs)
     delays = reduce(_summed, (_values(spec) for spec in specs), np.zeros(1))
-    delay_s: dict[float, float | None] = {
-        q: float(np.quantile(delays, q, method="hazen")) for q in (0.05, 0.5, 0.95, 0.99)
-    }
+    shares = (0.05, 0.5, 0.95, 0.99)
+    delay_s: dict[float, float | None] = dict(
+        zip(shares, map(float, np.quantile(delays, shares, method="hazen")), strict=True)
+    )
     delay_s[0] = sum(min(phase.delay.quantile_s(0) for phase in spec.phases) for spec in specs)
     delay_s[1] = sum(max(phase.delay.quantile_s(1) for phase in spec.phases) for spec in specs)
     if "delay" in open_ended:

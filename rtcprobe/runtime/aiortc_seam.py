@@ -53,7 +53,7 @@ from aiortc.rtcdtlstransport import RTCCertificate
 from aiortc.rtcrtpparameters import RTCRtcpFeedback, RTCRtpCodecParameters, RTCRtpHeaderExtensionParameters
 from cryptography.x509 import Certificate
 
-from rtcprobe.runtime import sooner_seam
+from rtcprobe.runtime import descriptions_seam, sooner_seam
 from rtcprobe.runtime.network import HOST
 from rtcprobe.runtime.stand_ins import Dispatch, SeamError, attribute, put
 from rtcprobe.runtime.virtual import EPOCH_S, running
@@ -133,6 +133,7 @@ def install() -> None:
     put(aiortc.rtcpeerconnection, "CODECS", _OfferedCodecs(aiortc.codecs.CODECS))
     put(aiortc.rtcpeerconnection, "HEADER_EXTENSIONS", _OfferedExtensions(aiortc.codecs.HEADER_EXTENSIONS))
     sooner_seam.install(_DECODING.get)
+    descriptions_seam.install()
     aiortc.clock._rtcprobe = True  # type: ignore[attr-defined]  # noqa: SLF001 - our own mark
 
 

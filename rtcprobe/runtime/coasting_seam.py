@@ -133,13 +133,14 @@ class Coast:
         if until_s is None or not due_s < until_s:
             return None
         route, before = self._found(), self._route
+        # What is under way goes where it was sent: first it has to come, or to get off.
         if route is None or (self._under_way and route != before):
             return None
         if route != before:
             if before is not None:
                 before.direction.coast = None
             self._route = route
-            self._depart, self._arrive = self._departing(route), self._arriving(route)
+            self._depart, self._arrive = self._departing(route), _arriving(self._loop, route)
         self._due_s, self._until_s, self._wait, self._runs, self._packets = due_s, until_s, 0, 0, 0
         route.direction.coast = self
         if self not in self._loop.coasts:
@@ -166,16 +167,25 @@ class Coast:
 
     def get_off(self) -> None:
         """Let what is under way, and what is to leave, go by timers again."""
+        self.let_go(math.inf)
         route = self._route
         assert route is not None
         self._loop.coasts.remove(self)
         self._route = route.direction.coast = None
-        for due_s, data in self._under_way:
-            self._loop.at(due_s, route.source.release, data, route.destination)
-        self._under_way.clear()
         if self._due_s < math.inf:
             self._wait = _AGAIN_FRAMES
             self._sending.go_on()
+
+    def let_go(self, before_s: float) -> None:
+        """Let what is under way and due before ``before_s`` come by timers.
+
+        Their fates are sealed: they come when they would have, by the network's own way.
+        """
+        route, under_way = self._route, self._under_way
+        assert route is not None
+        while under_way and under_way[0][0] < before_s:
+            due_s, data = under_way.popleft()
+            self._loop.at(due_s, route.source.release, data, route.destination)
 
     def run(self, until_s: float) -> None:
         """Let happen what is due before ``until_s``: packets leave and come, by instant."""
@@ -194,13 +204,17 @@ class Coast:
                 if due_s >= together_s:
                     clock_s = turn_to(due_s)
                     together_s = clock_s + resolution_s
+                # Of one instant all that is due is taken before any of it happens: what leaves is not among it.
+                while at_s < together_s and at_s < until_s:
+                    came.append((clock_s, under_way.popleft()[1]))
+                    at_s = under_way[0][0] if under_way else math.inf
                 try:
                     depart(clock_s)
                     upcoming = upcoming_s()
                     due_s = math.inf if upcoming is None else upcoming
                 except Exception as error:  # noqa: BLE001 - whoever waits for the end is told, at this instant
                     failed, due_s = error, math.inf
-                if under_way and under_way[-1][0] < together_s:  # no time on its way: its instant comes after this one
+                if under_way and under_way[0][0] < together_s:  # no time on its way: its instant comes after this one
                     together_s = -math.inf
             elif at_s < until_s:
                 if at_s >= together_s:
@@ -240,6 +254,7 @@ class Coast:
                 for arrival_s in enter(len(data) + IPV4_UDP_HEADER_BYTES, now_s).arrivals_s:
                     network.last_arrival_s = max(network.last_arrival_s, arrival_s)
                     came_s = in_order(epoch_s + arrival_s)
+                    # On a link that keeps no order, or a copy with a delay of its own.
                     if under_way and came_s < under_way[-1][0]:
                         insort(under_way, (came_s, data), key=_instant)
                     else:
@@ -249,26 +264,6 @@ class Coast:
                 self._last, self._left_s = frame, clock_s
 
         return depart
-
-    def _arriving(self, route: _Route) -> Callable[[list[tuple[float, bytes]]], None]:
-        """Return what lets datagrams come, each at an instant of the clock."""
-        opened, note, count, epoch_s = route.lane.opened, route.note, route.taker.counts, route.source.network.epoch_s
-        loop = self._loop
-
-        def arrive(comes: list[tuple[float, bytes]]) -> None:
-            counted = []
-            for clock_s, data in comes:
-                try:
-                    came = opened(data)
-                    if came is not None:
-                        number, timestamp, _, kind, payload = came[:5]
-                        note(clock_s - epoch_s, number, timestamp, payload, kind)
-                        counted.append((EPOCH_S + clock_s, number, timestamp))
-                except Exception as error:  # noqa: BLE001 - as a timer does
-                    loop.call_exception_handler({"message": f"Exception in callback {note!r}", "exception": error})
-            count(counted)
-
-        return arrive
 
     def _found(self) -> _Route | None:
         """Return where packets go; None where more comes of one than that it is noted there."""
@@ -289,10 +284,31 @@ class Coast:
         note = None if taker is None else taker.notes()
         if not (isinstance(tap, WireTap) and isinstance(far, WireTap)) or lane is None or taker is None or note is None:
             return None
+        # Transport-wide feedback goes by when each packet came, and is sent by it.
         numbered = tap.numbers is not None or far.numbers is not None
         if numbered or direction.watched or direction.coast not in (None, self):
             return None
         return _Route(pair, source, destination, source.network.laid, direction, tap, far, lane, taker, note)
+
+
+def _arriving(loop: VirtualEventLoop, route: _Route) -> Callable[[list[tuple[float, bytes]]], None]:
+    """Return what lets datagrams come, each at an instant of the clock."""
+    opened, note, count, epoch_s = route.lane.opened, route.note, route.taker.counts, route.source.network.epoch_s
+
+    def arrive(comes: list[tuple[float, bytes]]) -> None:
+        counted = []
+        for clock_s, data in comes:
+            try:
+                came = opened(data)
+                if came is not None:
+                    number, timestamp, _, kind, payload = came[:5]
+                    note(clock_s - epoch_s, number, timestamp, payload, kind)
+                    counted.append((EPOCH_S + clock_s, number, timestamp))
+            except Exception as error:  # noqa: BLE001 - as a timer does
+                loop.call_exception_handler({"message": f"Exception in callback {note!r}", "exception": error})
+        count(counted)
+
+    return arrive
 
 
 def _instant(comes: tuple[float, bytes]) -> float:

@@ -191,6 +191,7 @@ class _Sending:
         if due_s is None:
             return
         if isinstance(self._loop, VirtualEventLoop):
+            # Frames that coast need no timer: the next one is that of the first that does not.
             coasts_until_s = None if self._coast is None else self._coast.board(due_s)
             self._loop.at(coasts_until_s or due_s, self._leave, self._turn)
         else:

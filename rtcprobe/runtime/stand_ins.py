@@ -27,8 +27,8 @@ def attribute(owner: object, name: str) -> Any:
         ) from None
 
 
-def put(owner: types.ModuleType, name: str, value: object) -> None:
-    """Put ``value`` in the place of a module's ``name``.
+def put(owner: types.ModuleType | type, name: str, value: object) -> None:
+    """Put ``value`` in the place of a module's, or a class', ``name``.
 
     Raises:
         SeamError: there is no such name.

@@ -190,11 +190,14 @@ class TurnServer:
 
     def _allocate(self, message: stun.Message, client: Address, now_s: float) -> stun.Message:
         held = self.allocations.get(client)
-        # One five-tuple, one allocation (RFC 8656, section 7.2).
+        # RFC 8656, section 7.2, in its order: one five-tuple has one allocation, and what it carries must be named.
         if held is not None and held.transaction != message.transaction_id:
             return _failure(message, 437, "Allocation Mismatch")
         if held is None:
-            if message.attributes.get("REQUESTED-TRANSPORT", 0) >> 24 != _UDP:
+            transport = message.attributes.get("REQUESTED-TRANSPORT")
+            if transport is None:  # a request that lacks what it must have is bad; one for TCP is merely not met
+                return _failure(message, 400, "Bad Request")
+            if transport >> 24 != _UDP:
                 return _failure(message, 442, "Unsupported Transport Protocol")
             relayed = None if len(self.allocations) >= MOST_ALLOCATIONS else self.open(client)
             if relayed is None:

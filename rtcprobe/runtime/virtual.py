@@ -12,6 +12,8 @@ Rules:
        descriptor waits for ever, so it is refused.
     4. Nothing scheduled and nothing ready is a deadlock, and is said at once. So is its opposite: work that goes on for
        ever without letting time pass.
+    5. Of happenings nobody wakes for (``Coasting``) the loop takes all that are due before its next timer in one turn.
+       The clock reads the instant of each meanwhile; who goes by it cannot tell.
 """
 
 from __future__ import annotations
@@ -74,6 +76,10 @@ class Coasting(Protocol):
 
     def get_off(self) -> None:
         """Have what is to come by timers instead."""
+        ...
+
+    def let_go(self, before_s: float) -> None:
+        """Have what comes before ``before_s`` by timers instead."""
         ...
 
     def run(self, until_s: float) -> None:
@@ -232,9 +238,14 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
         """Close none."""
 
     def _jump(self) -> None:
+        if not (self.coasts and self._coast()):
+            self._to_next()
+        # What else comes at the instant the clock stands at is taken together with what woke it, in one order.
+        for coast in self.coasts:
+            coast.let_go(self._now_ns * 1e-9 + self._clock_resolution)
+
+    def _to_next(self) -> None:
         scheduled = self._scheduled  # type: ignore[attr-defined]  # asyncio's heap of timers
-        if self.coasts and self._coast():
-            return
         # Rule 4: the loop would otherwise wait in real time, for ever.
         if not scheduled and not self._events:
             raise VirtualTimeStoppedError("virtual time stands still: nothing is ready and no timer is set")
@@ -255,14 +266,16 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
         until_s = math.nextafter(scheduled[0]._when, math.inf) if scheduled else math.inf  # noqa: SLF001
         if events:
             until_s = min(until_s, events[0][0])
-        begun_ns, last_ns = self._now_ns, -1
+        ready = self._ready  # type: ignore[attr-defined]
+        begun_ns, last_ns, told = self._now_ns, -1, 0
         for coast in self.coasts:
             if coast.next_s < until_s:
                 self._now_ns = begun_ns
                 coast.run(until_s)
-                if self._ready:  # type: ignore[attr-defined]  # somebody's error: it is told at its instant
-                    return True
                 last_ns = max(last_ns, self._now_ns)
+                # Somebody's error is told at its instant: the others come as far, and no further.
+                if len(ready) > told:
+                    told, last_ns, until_s = len(ready), self._now_ns, self._now_ns * 1e-9
         # The last instant of them may be the next timer's, too: that is within the clock's step of it.
         together = until_s < last_ns * 1e-9 + self._clock_resolution
         self._now_ns = last_ns if together else begun_ns

@@ -61,6 +61,16 @@ def test_nothing_is_kept_of_long_speech_nor_where_the_sources_cannot_be_told(tmp
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("told", [{}, {"SIMD Extensions": {"baseline": ["X86_V2"], "not found": ["X86_V3"]}}])
+def test_on_a_processor_with_no_more_instructions_than_numpy_needs_it_is_kept_too(tmp_path, monkeypatch, told):
+    kept._made_by.cache_clear()
+    with monkeypatch.context() as patched:
+        patched.setattr(np, "show_config", lambda **_: told)
+        list(kept_or_encoded(Mouth(), OpusSettings(), LASTS_S, Shelf("speech", tmp_path)))
+    assert len(list(tmp_path.iterdir())) == 1
+    kept._made_by.cache_clear()
+
+
 def test_what_is_known_of_markers_is_kept_to_the_bit_and_a_damaged_file_is_worked_out_again(tmp_path, monkeypatch):
     shelf, worked_out = Shelf("speech", tmp_path), matched.written_spectra()
     for damaged in (False, True):

@@ -68,6 +68,8 @@ def both(monkeypatch, link, within=None):
         "delay 0ms",
         "delay 30ms 10ms distribution normal order free loss 5% corrupt 1% duplicate 3%",
         "rate 40kbit delay 20ms limit 8 loss gemodel 2% 20%",
+        "delay 20ms reorder 20% gap 3",  # what steps out of the row comes at once, and others are still under way
+        "delay 20ms 15ms order free duplicate 50% reorder 10%",
     ],
 )
 def test_a_call_that_coasts_is_the_call_that_does_not_and_so_is_every_report(monkeypatch, link):

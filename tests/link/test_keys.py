@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rtcprobe.link import LINK_KEYS, Link, parse_link
+from rtcprobe.link import LINK_KEYS, Link, Path, parse_link
 
 BUSY = {"rate": "600kbit", "limit": 40}
 """A line that the packets below are a little too many for."""
@@ -67,6 +67,21 @@ def fates(written, folder):
 def test_a_key_changes_what_becomes_of_packets(key, folder):
     others, value = TRIED[key]
     assert fates({**others, key: value}, folder) != fates(others, folder)
+
+
+def test_a_key_is_not_forgotten_where_a_whole_call_is_sealed_at_once(folder):
+    sealed = set()
+    for key, (others, value) in TRIED.items():
+        spec = parse_link({**others, key: value}, folder=folder)
+        path = Path([Link(spec, np.random.SeedSequence(3))])
+        if path.seals_many:
+            sealed.add(key)
+            at_s, _ = path.offer_many(np.arange(700) * 0.003)
+            singly = [
+                fate.arrivals_s[0] if fate.arrivals_s else np.nan for fate in fates({**others, key: value}, folder)
+            ]
+            np.testing.assert_array_equal(at_s, singly, err_msg=key)
+    assert {"delay", "jitter", "loss", "order", "delay_trace", "loss_trace"} <= sealed
 
 
 def test_every_key_is_tried():

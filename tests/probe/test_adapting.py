@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from rtcprobe.adaptation import Course, case_of_link, figures_of, find_case
+from rtcprobe.adaptation import Course, case_of_link, figures_of
 from rtcprobe.errors import MeasurementError
 from rtcprobe.link import Fate
 from rtcprobe.picture.payload import vp8_size
@@ -179,9 +179,9 @@ def test_a_call_that_did_not_last_is_told_and_has_no_scoreboard(failed, cut, mon
             return SimpleNamespace(call=SimpleNamespace(failed=failed, cut=cut))
 
     monkeypatch.setattr("rtcprobe.probe.adapting.Placing", Placing)
-    calls = Adapting("whip+whep+http://h/x", (), "down")
+    calls = Adapting("whip+whep+http://h/x", ("video.size=160x90", "video.fps=5"), "down")
     with pytest.raises(MeasurementError, match=failed or f"the call was cut: {cut}"):
-        calls.call(find_case("step"), 1, lambda _: None)
+        calls.call(case_of_link("delay 40ms", 5.0), 1, lambda _: None)
 
 
 def test_a_call_that_failed_is_told_and_figures_are_of_those_that_count(placed, rtcprobe, tmp_path):

@@ -85,6 +85,10 @@ def test_relaying_anything_but_udp_is_refused(transport):
     assert Client().allocate(requested_transport=transport).error_code == 442
 
 
+def test_a_request_that_does_not_say_what_to_relay_is_a_bad_one():
+    assert Client().request(stun.Method.ALLOCATE).error_code == 400
+
+
 def test_what_a_client_sends_comes_out_for_its_peer_and_the_peers_answer_is_wrapped_for_it():
     client = Client()
     client.allocate()

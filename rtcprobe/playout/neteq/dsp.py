@@ -141,15 +141,22 @@ def all_pole(
     The recursion is done as a product of spectra, at least 1,024 points longer than the sound; poles are pulled in by
     half a percent, so that what wraps around has fallen by 45 dB and more.
     """
+    from scipy import fft  # noqa: PLC0415 - who never conceals does without 50 ms of import
+
     order = len(coefficients) - 1
     damped = coefficients * 0.995 ** np.arange(order + 1)
-    driven = np.array(excitation, dtype=np.float64)
-    for place in range(min(order, len(driven))):
+    count = len(excitation)
+    points = 1 << (count + _DYING_SAMPLES - 1).bit_length()
+    both = np.zeros((2, points))
+    driven = both[0, :count]
+    driven[:] = excitation
+    both[1, : order + 1] = damped
+    for place in range(min(order, count)):
         # Outputs before the start act on the first `order` samples like more excitation.
         driven[place] -= damped[place + 1 :] @ state[::-1][: order - place]
-    points = 1 << (len(driven) + _DYING_SAMPLES - 1).bit_length()
-    spectrum = np.fft.rfft(driven, points) / np.fft.rfft(damped, points)
-    filtered: Pcm = np.fft.irfft(spectrum, points)[: len(driven)].astype(np.float32)
+    # SciPy's transform of two rows takes half of what NumPy's of each does, and gives the same.
+    spectra = fft.rfft(both, axis=1)
+    filtered: Pcm = fft.irfft(spectra[0] / spectra[1], points)[:count].astype(np.float32)
     return filtered
 
 
