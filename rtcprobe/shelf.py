@@ -46,9 +46,10 @@ def default_folder() -> Path | None:
     own = os.environ.get("RTCPROBE_CACHE")
     if own:
         return Path(own)
-    base = os.environ.get("XDG_CACHE_HOME")
+    base = os.environ.get("XDG_CACHE_HOME", "")
     try:
-        return (Path(base) if base else Path.home() / ".cache") / "rtcprobe"
+        # A relative one is to be ignored: it would be another folder wherever a command is given.
+        return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "rtcprobe"  # noqa: PTH117 - of text
     except RuntimeError:
         return None
 

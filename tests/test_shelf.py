@@ -80,3 +80,15 @@ def test_of_films_and_speech_together_what_was_not_used_for_longest_goes_and_oth
     assert speech.take("second", 1) is None
     assert films.take("first", 1) == speech.take("third", 1) == [bytes(9_000)]
     assert all(path.exists() for path in others)
+
+
+def test_a_cache_folder_of_the_environment_counts_where_it_is_absolute(tmp_path, monkeypatch):
+    monkeypatch.delenv("RTCPROBE_CACHE", raising=False)
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    for base, folder in (
+        (str(tmp_path / "x"), tmp_path / "x"),
+        ("here", tmp_path / ".cache"),
+        ("", tmp_path / ".cache"),
+    ):
+        monkeypatch.setenv("XDG_CACHE_HOME", base)
+        assert default_folder() == folder / "rtcprobe"

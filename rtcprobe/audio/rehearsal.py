@@ -167,7 +167,7 @@ class Rehearsal:
         if place % _EVERY or place >= len(self.payloads):
             return False
         if not np.array_equal(self.sound(place - 1), sound):
-            return False  # as its state is not either: the sound made last is in it
+            return False  # nor are their states the same, for each holds the sound made last
         place = self.folded(place)
         if self._again is not None and place > self._again:
             place -= self._turn

@@ -26,7 +26,7 @@ from rtcprobe.secrets import scrub
 
 __all__ = ["cli", "main"]
 
-# The shell's convention: 128 and the signal's number is who was ended by one (POSIX, 2.8.2 asks for more than 128).
+# Who was ended by a signal exits with 128 and its number: the shell's convention (POSIX, 2.8.2: more than 128).
 _SIGNALLED = 128
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # where standard output is a file
 _BROKEN_PIPE = 141  # 128 + SIGPIPE, the shell's convention: no verdict was delivered

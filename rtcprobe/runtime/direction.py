@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from rtcprobe.link import Fate, LinkSpec, Path, Requested, Tally
@@ -111,7 +111,7 @@ def nominal_s(path: Path) -> float:
     return _nominal_s(tuple(link.spec for link in path.links))
 
 
-@cache
+@lru_cache(maxsize=64)  # paths of a room come again in every call; a link may hold a trace, and a server runs for weeks
 def _nominal_s(specs: tuple[LinkSpec, ...]) -> float:
     requested = Requested.of(specs)
     return requested.delay_p50_s if requested.delay_p50_s is not None else requested.delay_min_s or 0.0

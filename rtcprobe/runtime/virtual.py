@@ -262,18 +262,20 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
             if not coast.holds():
                 coast.get_off()
         scheduled, events = self._scheduled, self._events  # type: ignore[attr-defined]
-        # A packet comes before a timer of the same instant, after one that coasts not.
+        # A packet that coasts comes before a timer of the same instant, and after a packet that does not coast.
         until_s = math.nextafter(scheduled[0]._when, math.inf) if scheduled else math.inf  # noqa: SLF001
         if events:
             until_s = min(until_s, events[0][0])
-        begun_ns, last_ns = self._now_ns, -1
+        ready = self._ready  # type: ignore[attr-defined]
+        begun_ns, last_ns, told = self._now_ns, -1, 0
         for coast in self.coasts:
             if coast.next_s < until_s:
                 self._now_ns = begun_ns
                 coast.run(until_s)
-                if self._ready:  # type: ignore[attr-defined]  # somebody's error: it is told at its instant
-                    return True
                 last_ns = max(last_ns, self._now_ns)
+                # Somebody's error is told at its instant: the others come as far, and no further.
+                if len(ready) > told:
+                    told, last_ns, until_s = len(ready), self._now_ns, self._now_ns * 1e-9
         # The last instant of them may be the next timer's, too: that is within the clock's step of it.
         together = until_s < last_ns * 1e-9 + self._clock_resolution
         self._now_ns = last_ns if together else begun_ns

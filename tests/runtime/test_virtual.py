@@ -184,6 +184,25 @@ def test_what_may_no_longer_coast_gets_off_before_anything_of_it_happens():
     assert run(main()) == [("coasts", 0.1), ("alone", 0.3), ("alone", 0.5)]
 
 
+class Fails(Ticks):
+    """Fails at its second tick, and has somebody woken by it."""
+
+    def run(self, until_s):
+        super().run(min(until_s, math.nextafter(0.2, math.inf)))
+        self.due_s.clear()
+        self.loop.call_soon(lambda: self.log.append(("woken", round(self.loop.time(), 9))))
+
+
+def test_where_a_coast_fails_the_others_come_as_far_and_who_is_woken_is_so_at_that_instant():
+    async def main():
+        loop, log = asyncio.get_running_loop(), []
+        loop.coasts = [Fails(loop, (0.1, 0.2, 0.3), log), Ticks(loop, (0.15, 0.25), log)]
+        await asyncio.sleep(1.0)
+        return log
+
+    assert run(main()) == [("coasts", 0.1), ("coasts", 0.2), ("coasts", 0.15), ("woken", 0.2), ("coasts", 0.25)]
+
+
 def test_a_generator_that_nobody_finished_is_closed_with_the_loop():
     closed = []
 
