@@ -73,6 +73,6 @@ def _made_by() -> str | None:
             sources.update(Path(__file__).with_name(name).read_bytes())
     except OSError:
         return None
-    # numpy leaves out of its lists what is empty: on a processor that has no more than it was built for, "found" is.
+    # numpy leaves empty lists out: a processor with no instructions beyond those it was built for has no "found".
     found = np.show_config(mode="dicts").get("SIMD Extensions", {}).get("found", ())
     return f"{sources.hexdigest()[:16]}, numpy {np.__version__} with {' '.join(found)}, {library_build()}"
