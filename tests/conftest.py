@@ -39,9 +39,6 @@ from rtcprobe.result import (
 from rtcprobe.ways import BOTH_LEGS, BOTH_WAYS, Leg, Way
 from tests.accounts import accounts_of
 
-# Whatever hangs ends, and says where: one watch for the whole session, since one a test costs a second in all.
-faulthandler.dump_traceback_later(1800, exit=True)
-
 # Under nohup, or in a shell's background, signals come ignored, and every process of ours would inherit that.
 if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -56,6 +53,33 @@ settings.load_profile("repeatable")
 
 # Garbage waits a little longer: looking through all that imports left, after every few hundred objects, takes seconds.
 gc.set_threshold(50_000, 10, 10)
+
+
+# Whatever hangs ends, and says where: a test of this machine alone takes seconds, live ones have limits of their own.
+HANGS_AFTER_S, SESSION_S = 300, 1800
+SAID_ON = pytest.StashKey[int]()
+
+
+def watch(config, limit_s):
+    faulthandler.dump_traceback_later(limit_s, file=config.stash[SAID_ON], exit=True)
+
+
+def pytest_configure(config):
+    """Watch the session. While tests run their standard error is pytest's own: what is told here is kept from before."""
+    config.stash[SAID_ON] = os.dup(2)
+    watch(config, SESSION_S)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """End a process whose test hangs, so that its traceback, and under xdist its name, are told."""
+    if "live" in item.path.parts:
+        return (yield)
+    watch(item.config, HANGS_AFTER_S)
+    try:
+        return (yield)
+    finally:
+        watch(item.config, SESSION_S)
 
 
 @pytest.fixture(scope="session", autouse=True)
