@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # pipecat-ai 1.14.0: the user's turn begins 0.14 to 0.28 s later on a silent line than on a noisy one, and later for softer speech.
 #
-# One would expect Silero's detector, which is sure in the first or third window of 32 ms either way, to set the start of a
+# One would expect Silero's detector, which is sure in the second or third window of 32 ms either way, to set the start of a
 # turn: start_secs, 0.2 s, after it. pipecat asks for loudness as well (min_volume, 0.6 of a scale from -110 to -10 LUFS),
 # and smooths it: a fifth of the loudness of the last 0.4 s is added each window. After exact zeros (a muted microphone, DTX, a
 # noise gate, a bench that begins in silence) it climbs from nought while the detector is sure; over a room's noise of -55 dBFS,

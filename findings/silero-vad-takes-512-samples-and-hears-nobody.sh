@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # silero-vad 6.2.3: its ONNX model takes the 512 samples that it is said to work on, and hears nobody in them.
 #
-# One would expect a wrong size to be refused, or a right one to be right. The documentation and the Python wrapper speak of
-# windows of 512 samples at 16 kHz (256 at 8 kHz); the graph wants the last 64 (32) of the window before in front, which the
-# wrapper adds unseen. Its input has no fixed length, so whoever runs the same file from another language, or without
-# torch, gives it 512 and is given a probability each time: of clear speech never above 0.2 at 16 kHz, and at 8 kHz high
-# enough now and then to look like a line that cuts words. A turn is then never taken, a barge-in never heard, and no error says why.
+# One would expect a wrong size to be refused, or a right one to be right. Its wrapper takes windows of 512 samples at 16 kHz
+# (256 at 8 kHz) and no others; the graph below wants the last 64 (32) of the window before in front of them, which the wrapper
+# adds unseen. The graph's input has no fixed length, so whoever runs the same file from another language, or without torch,
+# gives it 512 and is given a probability each time: clear speech is voice in no window at 16 kHz, and in a few at 8 kHz,
+# which looks like a line that cuts words. A turn is never taken, a barge-in never heard, and no error says why.
 #
 # Seen (silero-vad 6.2.3's silero_vad.onnx, onnxruntime 1.32.0, espeak-ng 1.51 saying two sentences of 7 s; share of the
 # windows called voice, at 0.5):

@@ -96,7 +96,9 @@ class Rehearsal:
         end = min(begin + count, len(self._sound))
         if len(self._whole):
             size = len(self._sound[0])
-            return self._whole[begin * size : end * size], end - begin
+            stretch = self._whole[begin * size : end * size]
+            stretch.flags.writeable = False  # as each of its parts is
+            return stretch, end - begin
         return np.concatenate(self._sound[begin:end]), end - begin
 
     def alike(self, place: int, payloads: Sequence[bytes]) -> int:
