@@ -210,6 +210,35 @@ def test_a_reader_who_leaves_is_no_traceback_and_no_verdict():
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(("word", "near"), [("rnu", "run"), ("reports", "report"), ("Check", "check")])
+def test_a_command_that_is_misspelt_is_named_with_the_nearest_though_none_is_loaded(rtcprobe, word, near):
+    sentence = f"rtcprobe: command '{word}' is not known: did you mean {near}?\n"
+    assert rtcprobe(word, "--json", "-") == (2, "", sentence)
+
+
+def test_output_that_cannot_be_written_is_a_sentence_and_no_verdict():
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m rtcprobe schema > /dev/full"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 3
+    assert done.stderr == "rtcprobe: the output could not be written: No space left on device\n"
+
+
+def test_output_that_is_closed_is_not_asked_for():
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m rtcprobe scenarios >&-"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_shell_is_told_the_commands_that_a_word_may_become():
+    line = {"COMP_WORDS": "rtcprobe sc", "COMP_CWORD": "1", "_RTCPROBE_COMPLETE": "bash_complete"}
+    command = [sys.executable, "-c", "from rtcprobe.cli import main; main([])"]
+    done = subprocess.run(command, env=os.environ | line, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [each.split(",")[1] for each in done.stdout.splitlines()] == ["scenarios", "schema", "score"]
+
+
 def test_a_fault_of_our_own_is_one_sentence_and_no_verdict(rtcprobe, probe, monkeypatch):
     probe.error = ZeroDivisionError("float division\nby zero")
     code, out, err = rtcprobe("run", "1v1-social", "-q")

@@ -39,8 +39,8 @@ FPS: Final = 30.0
 # Pixels, and the most their encoder may take; beyond 960 x 540 all are the same (encoder_stream_factory.cc).
 _DEFAULT_MAX_BPS: Final = ((320 * 240, 600e3), (640 * 480, 1700e3), (960 * 540, 2000e3))
 _LARGEST_MAX_BPS: Final = 2500e3
-# VP8's index (0 to 127) of the least and largest quantiser that browsers allow, 2 and 56 of 63; then the
-# scaler's thresholds on the same index (kLowVp8QpThreshold, kHighVp8QpThreshold).
+# VP8's index (0 to 127) of quantisers: the finest that the law below was read at, and the coarsest that browsers
+# allow (56 of 63); then the scaler's thresholds on the same index (kLowVp8QpThreshold, kHighVp8QpThreshold).
 _QP_LEAST, _QP_MOST = 4.0, 106.0
 _QP_LOW, _QP_HIGH = 29, 95
 _HIGH_KEEPS, _LOW_KEEPS = 0.9995, 0.9999

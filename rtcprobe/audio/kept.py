@@ -1,9 +1,9 @@
 """Encoded speech, and what an ear looks for in it, kept on disk under the name of all that the bytes depend on.
 
 Rules:
-    1. A name says what is spoken, how it is encoded, and what does both: this room's sources, numpy, libopus, and the
-       instructions that this processor has, by which they choose their code. Who changes a source here
-       need not remember to say so.
+    1. A name says what is spoken, how it is encoded, and what does both: this package's sources, numpy, libopus, and
+       the instructions that this processor has, by which they choose their code. Who changes a source here need not
+       remember to say so.
     2. Decoded sound is not kept: reading it is quicker than decoding, but after the first packet lost a decoder's
        states are asked for, which hold addresses of one process and can only be made by decoding.
     3. Long speech is not kept, nor ever held at once: an hour of it is 180,000 objects.
@@ -73,6 +73,6 @@ def _made_by() -> str | None:
             sources.update(Path(__file__).with_name(name).read_bytes())
     except OSError:
         return None
-    # numpy leaves out of its lists what is empty: on a processor that has no more than it was built for, "found" is.
+    # numpy leaves empty lists out: a processor with no instructions beyond those it was built for has no "found".
     found = np.show_config(mode="dicts").get("SIMD Extensions", {}).get("found", ())
     return f"{sources.hexdigest()[:16]}, numpy {np.__version__} with {' '.join(found)}, {library_build()}"

@@ -85,7 +85,7 @@ class Looped(Sequence[bytes | None]):
             raise ValueError(f"of {len(once)} payloads the last {turn} cannot come again")
         self.once, self._turn, self._count = once, turn, count
         self._ready = list(once)
-        # A call asks for each of them three times: where they are few, at the cost of a list of references.
+        # A call asks for each payload three times: where there are few, all are looked up once and kept by place.
         self._all: list[bytes | None] = list(self) if count <= _FEW else []
 
     @property

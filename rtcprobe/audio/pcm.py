@@ -1,4 +1,4 @@
-"""What sound is in this room: mono, 48 kHz, 32-bit floats of full scale ±1.0, shape (samples,)."""
+"""What sound is in this package: mono, 48 kHz, 32-bit floats of full scale ±1.0, shape (samples,)."""
 
 from __future__ import annotations
 

@@ -96,7 +96,9 @@ class Rehearsal:
         end = min(begin + count, len(self._sound))
         if len(self._whole):
             size = len(self._sound[0])
-            return self._whole[begin * size : end * size], end - begin
+            stretch = self._whole[begin * size : end * size]
+            stretch.flags.writeable = False  # as each of its parts is
+            return stretch, end - begin
         return np.concatenate(self._sound[begin:end]), end - begin
 
     def alike(self, place: int, payloads: Sequence[bytes]) -> int:
@@ -167,7 +169,7 @@ class Rehearsal:
         if place % _EVERY or place >= len(self.payloads):
             return False
         if not np.array_equal(self.sound(place - 1), sound):
-            return False  # as its state is not either: the sound made last is in it
+            return False  # nor are their states the same, for each holds the sound made last
         place = self.folded(place)
         if self._again is not None and place > self._again:
             place -= self._turn

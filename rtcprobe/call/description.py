@@ -22,7 +22,7 @@ from rtcprobe.errors import MeasurementError
 
 __all__ = ["Description", "port_of", "read_description"]
 
-# Fifty sections of a browser's are a tenth of that; and a sentence quotes a line, not a document.
+# Characters. A section of a browser's has a few thousand of them, so that some fifty fit.
 _LARGEST = 200_000
 _QUOTED = 60  # characters: half a line of a terminal
 # ssrc:NUMBER ATTRIBUTE, RFC 5576, section 4.1: the number alone.

@@ -75,7 +75,7 @@ class Watching:
         self.screen = self._screen(nack=False)
 
     def _screen(self, *, nack: bool) -> Screen:
-        from rtcprobe.hearing.screen import Screen  # noqa: PLC0415 - as above
+        from rtcprobe.hearing.screen import Screen  # noqa: PLC0415 - a call of sound has none
 
         return Screen(self._policy, self._codec, nack=nack)
 

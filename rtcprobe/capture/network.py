@@ -120,7 +120,7 @@ def floor_of(at_s: Floats, transit_s: Floats) -> Floats:
 
 
 def clock_drift(at_s: Floats, transit_s: Floats) -> Drift:
-    """Return how the sender's clock drifts from the capturing one; unknown where the rule of this room says so."""
+    """Return how the sender's clock drifts from the capturing one; unknown where the rule of this module says so."""
     if float(np.ptp(at_s)) < LEAST_DRIFT_S:
         return Drift(reason=f"less than {LEAST_DRIFT_S:.0f} s were captured")
     order = np.argsort(at_s, kind="stable")

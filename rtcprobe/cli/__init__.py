@@ -9,6 +9,7 @@ Rules:
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -20,13 +21,14 @@ import click
 from rtcprobe import __version__
 from rtcprobe.cli.common import EXIT_CODES, complain
 from rtcprobe.cli.signals import ended_as_by_hand, heed
-from rtcprobe.errors import ExitCode, RtcprobeError
+from rtcprobe.errors import BadInputError, ExitCode, RtcprobeError, did_you_mean
 from rtcprobe.secrets import scrub
 
 __all__ = ["cli", "main"]
 
-# The shell's convention: 128 and the signal's number is who was ended by one (POSIX, 2.8.2 asks for more than 128).
+# Who was ended by a signal exits with 128 and its number: the shell's convention (POSIX, 2.8.2: more than 128).
 _SIGNALLED = 128
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # where standard output is a file
 _BROKEN_PIPE = 141  # 128 + SIGPIPE, the shell's convention: no verdict was delivered
 
 
@@ -47,6 +49,12 @@ class _Commands(click.Group):
             return None
         command: click.Command = getattr(import_module(f"rtcprobe.cli.{_HOMES[cmd_name]}"), cmd_name)
         return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        # Here, for click guesses among the commands that are loaded, which are none.
+        if args[0] not in _HOMES and not args[0].startswith("-") and not ctx.resilient_parsing:
+            raise BadInputError(f"command {args[0]!r} is not known", did_you_mean(args[0], sorted(_HOMES)))
+        return super().resolve_command(ctx, args)
 
 
 @click.group(cls=_Commands, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
@@ -82,7 +90,8 @@ def _code(arguments: list[str] | None) -> int:
         # Not standalone: click would print its own sentences, and exit with 1, which is a verdict here.
         code: Any = cli.main(args=arguments, prog_name="rtcprobe", standalone_mode=False)
         # Within the try: a reader that went away is found out here, not by Python at its exit.
-        sys.stdout.flush()
+        if sys.stdout is not None:  # which it is where it was closed, as by `>&-`
+            sys.stdout.flush()
     except click.ClickException as error:
         _say(error)
         code = ExitCode.BAD_INPUT
@@ -92,17 +101,32 @@ def _code(arguments: list[str] | None) -> int:
     except RtcprobeError as error:
         complain(str(error))
         code = error.exit_code
-    except SystemExit:  # click and rich leave so when the reader of our output went away, as `head` does
-        code = _BROKEN_PIPE
+    except SystemExit as left:
+        # click leaves so, with 0, when it has completed a word for the shell, and with 1, as rich does, when the reader
+        # of our output went away, as `head` does.
+        code = _BROKEN_PIPE if left.code else ExitCode.MET
     except BrokenPipeError:
-        # Else Python flushes once more at its exit, and complains on standard error.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silenced()
         code = _BROKEN_PIPE
     except Exception as error:  # noqa: BLE001 - rule 2 holds for our own faults too, and exit code 1 is a verdict
-        # For whoever is asked to report one.
-        if os.environ.get("RTCPROBE_TRACEBACK") == "1":
-            click.echo(scrub(traceback.format_exc()), err=True, nl=False)
-        fault = " ".join(f"{type(error).__name__}: {error}".split())
-        complain(f"this is a fault of rtcprobe itself: {fault}; please report it")
-        code = ExitCode.NOT_MEASURED
+        code = _unforeseen(error)
     return int(code or 0)
+
+
+def _silenced() -> None:
+    """Turn standard output away: else Python flushes once more at its exit, and complains on standard error."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _unforeseen(error: Exception) -> ExitCode:
+    """Say what nothing below has told in a sentence of its own."""
+    if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
+        _silenced()
+        complain(f"the output could not be written: {os.strerror(error.errno)}")
+        return ExitCode.NOT_MEASURED
+    # For whoever is asked to report one.
+    if os.environ.get("RTCPROBE_TRACEBACK") == "1":
+        click.echo(scrub(traceback.format_exc()), err=True, nl=False)
+    fault = " ".join(f"{type(error).__name__}: {error}".split())
+    complain(f"this is a fault of rtcprobe itself: {fault}; please report it")
+    return ExitCode.NOT_MEASURED

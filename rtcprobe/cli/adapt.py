@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["adapt"]
 
-# Columns of a course that are told of every second; kept in this order, as files of then have them.
+# Columns of a course, told second by second; in this order, as in files that were written before.
 _SERIES: Final = ("offered_bps", "delivered_bps", "target_bps", "drops", "lost", "freezes", "height")
 _AT_A_TARGET: Final = ("step",)
 """What is called at a target where nothing is named: each takes as long as it lasts."""
@@ -327,7 +327,7 @@ def _called(case: Case, controller: str, seeds: int, progress: Callable[[Progres
             # queue.
             there = [(flow, run) for flow, run in zip(case.flows, runs, strict=True) if flow.way == "there"]
             shared |= settled_of([run for _, run in there], case.link, [flow.start_s for flow, _ in there])
-        # Flow by flow of the first seed alone: of ten seeds a page would have as many lines again.
+        # Flows are drawn of the first seed alone: ten seeds would be ten times as many lines.
         if not seed:
             done.flows = [(flow.way, flow.start_s, run) for flow, run in zip(case.flows, runs, strict=True)]
         done.rows.append(figures_of(course, case.link) | shared)

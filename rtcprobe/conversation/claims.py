@@ -64,7 +64,7 @@ def claimed_response_s(claims: Sequence[Claim], ended_s: float, heard_s: float) 
     The turn ended at ``ended_s``, and the answer was heard at ``heard_s``.
     """
     began_s = _nearest(claims, "agent began", heard_s, after_s=ended_s)
-    # The longest it may lie back is what was heard to have passed, and how far an event may be off.
+    # No earlier than was heard to have passed between the two, but for how far an event may be off.
     return None if began_s is None else _since(claims, "user stopped", began_s, heard_s - ended_s + _NEAR_S)
 
 

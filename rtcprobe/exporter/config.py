@@ -43,7 +43,8 @@ _NAME_CURE: Final = "use small letters and digits, and . _ - after the first, 64
 MOST_PROBES: Final = 200
 # Processes at once: each holds up to ``workers.MOST_RESIDENT_BYTES``.
 MOST_CONCURRENCY: Final = 64
-# A short run takes 0.7 s of a warm worker (``workers``): below a second starts would be misses.
+# A short run and its report take 0.3 s of a warm worker (``workers``): below a second a slower machine would miss
+# starts.
 SHORTEST_INTERVAL_S: Final = 1.0
 # Of an interval, a jitter or a timeout: longer than a week is a slip of the unit, and no alert's window reaches as far.
 LONGEST_S: Final = 7 * 86_400.0

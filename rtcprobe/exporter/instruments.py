@@ -255,7 +255,7 @@ class _Family:
         return self._part
 
     def _touched(self, labels: Mapping[str, str]) -> _Key:
-        # ``itemgetter`` finds what lacks; only the number tells what is too many.
+        # ``itemgetter`` refuses a label that is missing; one too many shows only in how many there are.
         if len(labels) != len(self.row.labels):
             raise ValueError(f"{self.row.name} has the labels {self.row.labels}, not {tuple(labels)}")
         key = self._key(labels)

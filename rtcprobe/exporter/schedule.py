@@ -208,7 +208,7 @@ class Scheduler:
             # The machine was asleep, or this loop was: each whole beat that passed is due and missed, so that due =
             # runs + errors + misses stays true, and none is made up for (rule 2). The last one is still to come, at
             # once.
-            while beat_s + interval_s < loop.time() - _BEAT_SLACK_S:  # a whole beat passed while nothing ran here
+            while beat_s + interval_s < loop.time() - _BEAT_SLACK_S:
                 self._watcher.due(probe.plan)
                 self._watcher.missed(probe.plan, "stalled")
                 beat_s += interval_s

@@ -46,7 +46,7 @@ __all__ = ["bind", "serve"]
 
 LOG: Final = logging.getLogger("rtcprobe")
 
-# With HANG_UP_S below the 10 s after which Docker kills (``docker stop``) what it asked to end; Kubernetes waits 30.
+# With HANG_UP_S the 10 s after which Docker kills (``docker stop``) what it asked to end; Kubernetes waits 30.
 GRACE_S: Final = 8.0
 # An answer under way: a scrape takes milliseconds, and uvicorn counts in whole seconds.
 HANG_UP_S: Final = 2

@@ -88,7 +88,7 @@ class Shelf:
             return False
         # Also where root runs it: access(2) fails with EROFS on a file system that is read-only, which mkdir did not
         # touch.
-        if not os.access(folder, os.W_OK | os.X_OK):  # a file system that is read-only says so too
+        if not os.access(folder, os.W_OK | os.X_OK):
             self.fault = f"{folder} cannot be written to"
             return False
         return True

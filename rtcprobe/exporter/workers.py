@@ -1,9 +1,10 @@
 """Worker processes: kept warm, killed when they hang, replaced when they have grown.
 
 Facts (2 cores, Python 3.11, a run of three joins and 10 s of call in virtual time):
-    A fresh process costs 3 to 4.5 s of imports before a run of 0.7 s, so one process a run (spawn) can feed no probe
-    every 10 s. A fork of a process that has imported everything costs 0.02 s, but copies locks of threads it has not
-    (OpenSSL, BLAS, aiortc's decoders). A warm process costs nothing and grows by 1.8 MB a run, 2.4 with its report.
+    A fresh process costs 1.2 s of CPU, for imports, before a run of 0.13 s (0.3 with its report), so with one process a
+    run (spawn) a core could feed a tenth of the probes. A fork of a process that has imported everything costs 0.02 s,
+    but copies locks of threads it has not (OpenSSL, BLAS, aiortc's decoders). A warm process costs nothing, and grows
+    by 1.9 MB a run with its report, without one by nothing.
     So workers are warm, run one probe at a time, and are replaced by a fresh one after ``MOST_RUNS`` runs or beyond
     ``MOST_RESIDENT_BYTES``: memory is bounded, and a run never waits for imports unless a worker was just lost.
 
@@ -45,11 +46,11 @@ LOG: Final = logging.getLogger("rtcprobe")
 
 Exit = Literal["timeout", "crash", "recycled", "cancelled"]
 
-# At 2.4 MB a run (Facts) the bytes are the bound that is met; whatever grows more slowly ends here.
+# At 1.9 MB a run (Facts) the bytes are the bound that is met; whatever grows more slowly ends here.
 MOST_RUNS = 500
-# A worker holds 146 MB after its first run (1v1-social): some hundred more at 2.4 MB each (Facts).
+# A worker holds 140 MB after its first run (1v1-social): some hundred more at 1.9 MB each (Facts).
 MOST_RESIDENT_BYTES = 400_000_000
-# Thirty times what imports take (Facts); an answer holds a result of a day of calls at the most.
+# A hundred times what imports take (Facts); an answer holds a result of a day of calls at the most.
 START_TIMEOUT_S = 120.0
 MOST_ANSWER_BYTES = 512_000_000
 MOST_TRIES = 3

@@ -100,7 +100,7 @@ def read_lens(text: str) -> Measured | None:
     down_s = np.where((rtt > 0) & (down != 0), down / 1e3, np.nan)
     rtt_s = np.where(rtt > 0, rtt / 1e3, np.nan)
     # LENS probes each 10 or 20 ms: stamps more than 5 apart are milliseconds, others seconds.
-    scale = 1e3 if len(sent) > 1 and np.median(np.diff(sent)) > 5.0 else 1.0  # ms, or s
+    scale = 1e3 if len(sent) > 1 and np.median(np.diff(sent)) > 5.0 else 1.0
     return _both_ways("LENS", sent / scale, up_s, down_s, rtt_s, came_up=~lost_up)
 
 

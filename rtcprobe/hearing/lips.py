@@ -132,7 +132,7 @@ class LipSync:
         newest, heard = self.viewing.newest, int(np.searchsorted(self._sound_s, at_s, side="right"))
         if newest is None or not heard:
             return None
-        # How many packets of sound have come, and which of the picture is the newest: both must have changed.
+        # How many packets of sound have come, and which of the picture is the newest.
         came = heard, newest.sequence
         # As libwebrtc: unless both have something new, the gap of a second ago would be corrected twice.
         if self._judged is not None and (came[0] == self._judged[0] or came[1] == self._judged[1]):

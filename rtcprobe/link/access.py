@@ -93,8 +93,8 @@ _4G_EDGE: Final = _4g(
 
 def _satellite(rate: str) -> LinkSpec:
     # Terminals change satellites everywhere in the same second: a call comes upon the round anywhere, both ends alike.
-    # The round begins within the spike at the start of a cycle: 140 ms of it, calm, and 75 ms at the end (15
-    # - 0.075 s).
+    # A spike lies about each change. The link's round of 15 s begins in the middle of one: 140 ms of it, then calm,
+    # and the 75 ms before the next change.
     calm, spike = {"delay": "25ms", "loss": "0.3%"}, {"delay": "60ms", "loss": "20%"}
     link = parse_link(
         {

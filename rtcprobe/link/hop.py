@@ -78,8 +78,8 @@ _CROWDED: Final = Fate((), "slot")
 
 # What the class takes for granted. Clocks: all that is timed counts from ``_start_s``, which lies ``into_s``
 # before the call begins. Chains alone fade in a silence (rule 4): independent losses have nothing to forget,
-# and a recording counts packets, not seconds. Of repeated rounds that nobody used, those are gone through
-# that cross traffic remembers, and one more: what lies before shows in nothing.
+# and a recording counts packets, not seconds. Of repeated rounds in which no packet came, only as many are gone
+# through as cross traffic remembers, and one more: earlier ones show in nothing.
 class Link:
     """One hop in one direction; equal ``spec``, ``seed`` and offers give equal fates.
 

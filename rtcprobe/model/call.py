@@ -89,7 +89,7 @@ def place(plan: Plan, seed: np.random.SeedSequence, chance: np.random.SeedSequen
         seed: of links and mouths, spent as the loopback call spends its own.
         chance: of what the stack draws by itself: first numbers, and when reports leave.
     """
-    # As ``targets.emulated.world`` spends them (rule 1 of this room): mouths have the same phases, links the same
+    # As ``targets.emulated.world`` spends them (rule 1 of this package): mouths have the same phases, links the same
     # seeds.
     network_seed, phase_seed = seed.spawn(2)
     parties = list(plan.voices)

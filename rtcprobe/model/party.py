@@ -287,7 +287,7 @@ class _Received:
         order = np.argsort(np.array(self._at_s), kind="stable").tolist()
         # Most calls: nothing overtaken, nothing doubled, so nothing has to be judged at all.
         if order == list(range(len(order))) and all(map(gt, self._numbers[1:], self._numbers)):
-            return self._at_s, self._numbers  # as sent, and none twice
+            return self._at_s, self._numbers
         kept = [place for place in order if self._counts(self._numbers[place])]
         self._taken.clear()
         self._newest = -1

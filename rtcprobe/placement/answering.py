@@ -21,7 +21,7 @@ __all__ = ["Answer", "Checked", "Rule", "answer"]
 
 Floats = npt.NDArray[np.float64]
 
-# Three calls of six seconds each, in virtual time.
+# Pairs of users verified by calls; each takes three calls of six seconds, in virtual time (``delays``).
 _CHECKED: Final = 4
 
 

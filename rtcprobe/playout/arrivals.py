@@ -199,7 +199,7 @@ class Arrivals(Sequence[Arrival]):
         likely: Sequence[bytes | None]
         likely, kept, ends = self._likely, self._bytes, self._ends
         # A ``Looped`` speech works each of its payloads out when asked; a list of all of them is one pass.
-        if len(self) > len(likely) // 2:  # to go through all is quicker than to ask for each
+        if len(self) > len(likely) // 2:
             likely = list(likely)
         for where in self._place:
             yield likely[where] or b"" if where >= 0 else bytes(kept[ends[~where] : ends[~where + 1]])

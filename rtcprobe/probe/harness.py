@@ -37,7 +37,7 @@ _AS_SHOWN_S = 0.000005
 RESIDUAL_S = 0.005
 """Of the mean over ``_ENOUGH`` markers. Measured over the library and lossy links: 0.005 ms where playout keeps time,
 0.5 ms where NetEQ stretches within markers (a stretch moves a marker by up to 15 ms, and few of them have one)."""
-# Markers of which a mean is as good as stated; of fewer, as much more is allowed as there are fewer.
+# Markers whose mean is as good as stated; of half as many twice as much is allowed.
 _ENOUGH = 10
 
 

@@ -126,7 +126,8 @@ class _Run:
         messages = Messages(scenario, without=self._without("messages", "exchanged"))
         voided = Voided("call", plan.calls)
         self.talking = Talking(notes, self.engine, voices, pictures, messages, self.wav_dir, voided, conversing)
-        # Rule 1: two children, whatever is made of them. A run without joins has the calls of one with a hundred.
+        # Rule 1 of the package: two children, whatever is made of them. A run without joins has the calls of one with a
+        # hundred.
         joins_seed, calls_seed = np.random.SeedSequence(self.seed).spawn(2)
         # Only there is a join's CPU part of a time that passes.
         if self.placing.outside:

@@ -1,4 +1,4 @@
-"""Who watched whom in a call, and when a join had its first picture; what was seen is for ``pictures`` to tell."""
+"""Who watched whom in a call; what was seen, and when a join had its first picture, is for ``pictures`` to tell."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def print_lines(lines: Iterable[Text], console: Console) -> None:
         said = line.plain.translate(_ASCII) if plain else line.plain
         # Escape sequences in a name would move the cursor, set titles, or worse; a result file is no more trusted than
         # its writer.
-        if not said.isprintable():  # from a file that somebody edited: a terminal would obey it
+        if not said.isprintable():
             said = "".join(each if each.isprintable() else "?" for each in said)
         text = line if said is line.plain else Text(said, spans=line.spans)
         # No markup and no highlighting: brackets of an interval are rich's own syntax.

@@ -21,7 +21,7 @@ from rtcprobe.ways import Way
 
 __all__ = ["first_picture_told", "sight_lines", "sight_rows", "spoken_way"]
 
-# As of ears.
+# As in ``ears``: more columns do not fit 80.
 _COLUMNS = 2
 # As a page's cells have it; the screen's own dash is a hyphen, whole in ASCII.
 _NOTHING: Final = "–"
@@ -135,7 +135,7 @@ def first_picture_told(attempts: Sequence[Join]) -> str:
     known = [[at_s for at_s in row if at_s is not None] for row in rows if None not in row]
     if not known:
         return ""
-    # Each step's own median: of one join alone they would be ordered, of medians they are, too, as each row is.
+    # Each step's own median: they are in order, as the steps of every join are.
     packet, key_frame, picture = (sorted(column)[len(column) // 2] for column in zip(*known, strict=True))
     slowest = max(row[-1] for row in known)
     told = "first picture p50 {picture} ms (packet {packet}, key frame whole {key}), slowest {slowest}{asked}"

@@ -62,9 +62,9 @@ class LinkReport:
 
     @classmethod
     def of(cls, requested: Any, achieved: Any) -> LinkReport:
-        """Return the report of two dataclass records, as the link room makes them."""
+        """Return the report of two dataclass records, as ``link`` makes them."""
         return cls(
-            # A field that the link room gains and these records lack is a TypeError here, not a figure that vanishes.
+            # A field that ``link`` gains and these records lack is a TypeError here, not a figure that vanishes.
             requested=Asked(**{each.name: getattr(requested, each.name) for each in fields(requested)}),
             achieved=Met(**{each.name: getattr(achieved, each.name) for each in fields(achieved)}),
         )

@@ -1,4 +1,4 @@
-"""Sound comes by express: from the wire to who listens, in one call; ``sending_seam`` is the other half.
+"""Sound and pictures come by express: from the wire to who listens, in one call; ``sending_seam`` is the other half.
 
 Known to hold for aiortc 1.16, aioice 0.13 and pylibsrtp 1.0; ``tests/runtime/test_express_seam.py`` says which name
 moved when a new release breaks it.

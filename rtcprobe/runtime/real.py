@@ -34,8 +34,8 @@ _AWAKE_S = 0.012
 _REST_EVERY_S = 0.009
 _REST_S = 0.001
 """A tenth of the time, where Linux wants a twentieth: what the loop works between two waits counts as awake."""
-# A thousandth of 0.4 s: no wait below that ends late, and the thousandth of the rest that is left is nothing
-# (Facts).
+# How much earlier a wait is ended: the thousandth of 0.4 s by which Linux may be late (Facts), so that no shorter wait
+# ends late. What is left is waited for anew, and its thousandth is nothing.
 _EARLY_S = 0.0004
 _PR_SET_TIMERSLACK = 29  # prctl(2), in nanoseconds, of the calling thread
 

@@ -1,4 +1,4 @@
-"""Sound leaves by express: from a frame to SRTP on the wire in one call; ``express_seam`` is the other half.
+"""Sound and pictures leave by express: from a frame to SRTP on the wire in one call; ``express_seam`` has them come.
 
 Known to hold for aiortc 1.16; ``tests/runtime/test_express_seam.py`` says which name moved when a new release breaks
 it.
@@ -6,7 +6,8 @@ it.
 Rules:
     1. The wire is aiortc's: the header, the extensions and the SRTP session are, and so are its reports and what it
        keeps to be sent again.
-    2. Where a sender has to look at each packet (RTX, send times in the header), aiortc's own packets are made.
+    2. Where a header differs from packet to packet by more than a time of sending (transport-wide numbers; a level
+       beside such a time, or beside RTX), aiortc's own packets are made.
     3. Where nothing but its packets happens for a while, they coast (``coasting_seam``).
 """
 

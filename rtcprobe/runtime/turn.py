@@ -247,7 +247,7 @@ class TurnServer:
 def _lifetime_s(message: stun.Message) -> int:
     asked = message.attributes.get("LIFETIME", DEFAULT_LIFETIME_S)
     # Never shorter than the ten minutes, whatever was asked: a client that asked for less refreshes sooner,
-    # and finds it.
+    # and its allocation is still there.
     return min(max(int(asked), DEFAULT_LIFETIME_S), MOST_LIFETIME_S)
 
 

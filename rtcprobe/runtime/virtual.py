@@ -262,7 +262,7 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
             if not coast.holds():
                 coast.get_off()
         scheduled, events = self._scheduled, self._events  # type: ignore[attr-defined]
-        # A packet comes before a timer of the same instant, after one that coasts not.
+        # A packet that coasts comes before a timer of the same instant, and after a packet that does not coast.
         until_s = math.nextafter(scheduled[0]._when, math.inf) if scheduled else math.inf  # noqa: SLF001
         if events:
             until_s = min(until_s, events[0][0])

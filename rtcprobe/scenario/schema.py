@@ -294,7 +294,7 @@ def _call() -> dict[str, Any]:
             "joins": {
                 "type": "integer",
                 "minimum": 1,
-                # A join of two in virtual time takes a core some 17 ms: so many are half an hour's work.
+                # A join of two in virtual time takes a core some 6 to 12 ms: so many are ten to twenty minutes' work.
                 "maximum": 100_000,
                 "description": "Joins made before the calls, so that percentiles of the join mean something.",
                 "examples": [20],

@@ -163,3 +163,10 @@ def test_long_gaps_and_heavy_loss_in_a_programme_that_comes_again_are_decoded_to
     real = done(OpusDecoder(), long, steps)
     for conceals in (False, True, False):
         assert same(done(rehearsal.decoder(conceals=conceals), long, steps), real)
+
+
+def test_what_is_given_out_to_every_call_cannot_be_written_to_alone_or_in_a_row():
+    rehearsal = Rehearsal(PROGRAMMES[0])
+    for sound in (rehearsal.sound(3), rehearsal.stretch(2, 5)[0], rehearsal.decoder().decode_many(PROGRAMMES[0])[0]):
+        with pytest.raises(ValueError, match="read-only"):
+            sound[:1] = 0.0

@@ -35,7 +35,7 @@ from rtcprobe.runtime.streams import Line
 from rtcprobe.ways import Leg as LegName
 from rtcprobe.ways import Way as WayName
 
-__all__ = ["Attendee", "RoomCall", "Venue", "legs_of", "routes_of"]
+__all__ = ["Attendee", "RoomCall", "Venue", "routes_of"]
 
 TARGET = "target"
 
@@ -45,7 +45,7 @@ def routes_of(parties: Sequence[str]) -> tuple[Route, ...]:
     return tuple(way for party in parties for way in ((party, TARGET), (TARGET, party)))
 
 
-def legs_of(parties: Sequence[str], ways: Sequence[WayName]) -> tuple[LegName, ...]:
+def _legs_of(parties: Sequence[str], ways: Sequence[WayName]) -> tuple[LegName, ...]:
     """Return the legs that a room of these ways has: up of who speaks, down of who listens."""
     up = {way.talker for way in ways}
     down = {way.listener for way in ways}
@@ -68,7 +68,7 @@ class Venue:
     @property
     def legs(self) -> Sequence[LegName]:
         """The legs of a room."""
-        return legs_of(self.parties, self.ways)
+        return _legs_of(self.parties, self.ways)
 
     @property
     def clocks(self) -> Sequence[Clock]:
@@ -137,7 +137,7 @@ class RoomCall(RoomCourse):
         hosts = {name: who.host for name, who in self.attendees.items()}
         return {
             leg: [Leg.of(hosts[leg.source].up if leg.source in hosts else hosts[leg.destination].down)]
-            for leg in legs_of([*hosts], [way.direction for way in self.ways])
+            for leg in _legs_of([*hosts], [way.direction for way in self.ways])
         }
 
     def report(self) -> dict[str, Any]:

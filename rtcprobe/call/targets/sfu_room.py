@@ -160,7 +160,7 @@ class Room:
         seat = Seat(peer=peer, leg=leg, listens_to=talkers, publishes=publishes)
         self.seats[name].append(seat)
         # Real sockets cannot be ridden past, and a live mouth decides by what it hears while it hears it.
-        if self.plan.rides and not network.sockets and not isinstance(member.mouth, LiveMouth):  # who hears as it comes
+        if self.plan.rides and not network.sockets and not isinstance(member.mouth, LiveMouth):
             self._boarding += [asyncio.ensure_future(self._board(seat, talker)) for talker in talkers]
         return seat
 

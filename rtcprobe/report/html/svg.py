@@ -27,7 +27,7 @@ from matplotlib.figure import Figure
 
 __all__ = ["ACCENT", "BAD", "INK", "LINE", "PAPER", "SOFT", "WARN", "drawing", "inline"]
 
-# Seven colours that nobody would draw with, one bit apart: they are marks for ``_VARIABLES``, never seen.
+# Seven colours that nobody would draw with, each one above the last: they are marks for ``_VARIABLES``, never seen.
 INK: Final = "#010203"
 SOFT: Final = "#010204"
 LINE: Final = "#010205"
