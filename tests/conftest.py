@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import faulthandler
 import gc
+import math
 import os
 import signal
 import sys
+import time
 import types
 from collections.abc import Callable
 from dataclasses import replace
@@ -39,9 +41,6 @@ from rtcprobe.result import (
 from rtcprobe.ways import BOTH_LEGS, BOTH_WAYS, Leg, Way
 from tests.accounts import accounts_of
 
-# Whatever hangs ends, and says where: one watch for the whole session, since one a test costs a second in all.
-faulthandler.dump_traceback_later(1800, exit=True)
-
 # Under nohup, or in a shell's background, signals come ignored, and every process of ours would inherit that.
 if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -58,6 +57,31 @@ settings.load_profile("repeatable")
 gc.set_threshold(50_000, 10, 10)
 
 
+# Whatever hangs ends, and says where: a test of this machine alone takes seconds, live ones have limits of their own.
+HANGS_AFTER_S, SESSION_S = 300, 1800
+SAID_ON, SINCE = pytest.StashKey[int](), pytest.StashKey[float]()
+
+
+def watch(config, limit_s):
+    config.stash[SINCE] = time.monotonic()
+    faulthandler.dump_traceback_later(limit_s, file=config.stash[SAID_ON], exit=True)
+
+
+def pytest_configure(config):
+    """Watch the session; what it tells goes to the standard error that was there before pytest had its own."""
+    config.stash[SAID_ON] = os.dup(2)
+    watch(config, SESSION_S)
+    config.stash[SINCE] = -math.inf
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item):
+    """End a process whose test hangs, so that its traceback, and under xdist its name, are told."""
+    # A watch begun for each test would cost a second in all.
+    if "live" not in item.path.parts and time.monotonic() - item.config.stash[SINCE] > 10.0:
+        watch(item.config, HANGS_AFTER_S)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _shelf(tmp_path_factory):
     """Keep encoded films and speech apart from the user's own, which may be of another state of the sources."""
@@ -71,8 +95,9 @@ def pytest_collection_finish():
     gc.freeze()
 
 
-def pytest_sessionfinish():
+def pytest_sessionfinish(session):
     """Search for garbage once: pytest, and the interpreter's end, then have nothing left to search again and again."""
+    watch(session.config, SESSION_S)
     gc.collect()
     gc.freeze()
 

@@ -76,6 +76,8 @@ def run(
     pushing.refuse()
     if pushing.push_delete:
         return pushing.delete(plans)
+    if video_dir and not any(plan.sending("video") for plan in plans):
+        raise BadInputError(f"--video {video_dir}: nobody shows a picture here", "set video, as --set video.codec=vp8")
     folders = zip(_folders("--wav", wav_dir, plans), _folders("--video", video_dir, plans), strict=True)
     if measuring.engine != "stack" and pushing.asked:
         raise BadInputError(

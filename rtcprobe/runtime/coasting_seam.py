@@ -107,6 +107,8 @@ class Coast:
     def __init__(self, sending: Sending, sender: RTCRtpSender, track: Paced, loop: VirtualEventLoop) -> None:
         self._sending, self._sender, self._track, self._loop = sending, sender, track, loop
         self._dtls = sender.transport
+        for owner, name in ((sender, "_enabled"), (self._dtls, "_state")):  # read before each run, without asking
+            attribute(owner, name)
         self._ssrc: int = attribute(sender, "_ssrc")
         self._pair = nominated_pair(self._dtls)
         self._route: _Route | None = None

@@ -190,7 +190,7 @@ def evaluate(budget: Budget, result: Result) -> BudgetOutcome:
     left_out = [each for each in metrics if each not in measured]
     # Of a room what is there is judged: somebody who never came is told among the verdict's reasons, not by each
     # budget.
-    if result.room_of_many:
+    if left_out and result.room_of_many:
         metrics, left_out = measured or metrics, []
     elif measured and all(_was_heard(each, result) for each in left_out):
         metrics = measured
@@ -234,9 +234,9 @@ def _judge(budget: Budget, metric: Metric, result: Result) -> BudgetOutcome:
     seen = metric.read(result)
     found, verdict, reason = _verdict(budget, seen if budget.centre is None else seen.away_from(budget.centre))
     known = known_ways(metric.over, result)
-    named = metric.way is not None and metric.over == "mouth_to_ear" and _between_people(metric.way, result)
-    if seen.empty and metric.way is not None and known and metric.way not in known and not named:
-        reason = f"{reason}: there is no {metric.way} here, {did_you_mean(metric.way, known)}"
+    absent = metric.way if seen.empty and known and metric.way not in known else None
+    if absent is not None and not (metric.over == "mouth_to_ear" and _between_people(absent, result)):
+        reason = f"{reason}: there is no {absent} here, {did_you_mean(absent, known)}"
     # The budget named no way: its reader must be told which one it is about.
     elif reason and metric.way is not None and metric.name != budget.metric:
         reason = f"{metric.way.replace('.', ', ').replace('_', ' ')}: {reason}"

@@ -130,9 +130,10 @@ def _joins() -> Iterable[Metric]:
 
 def _of(kind: Kind, pick: Callable[[Account], Observations]) -> Callable[[Result, str], Observations]:
     def read(result: Result, way: str) -> Observations:
-        accounts: Mapping[str, Account] = {str(each): account for each, account in result.of_kind(kind).items()}
+        accounts = result.of_kind(kind)
         # A kind of one medium need not be told which: ``glass_to_glass.ana_to_ben`` is of ``ana_to_ben.video``.
-        found, named = accounts.get(way), Way(way)
+        named = Way(way)
+        found = accounts.get(named)
         if found is None and kind in _MEDIA and named.medium == "audio":
             found = accounts.get(Way.of(named.talker, named.listener, _MEDIA[kind]))
         return Observations() if found is None else pick(found)

@@ -83,7 +83,7 @@ def test_a_folder_without_the_right_to_write(refusal, tmp_path):
 
 def test_bad_usage_is_one_sentence_too(refusal):
     assert refusal("run") == "Missing argument 'SCENARIO...'."
-    assert refusal("juggle") == "No such command 'juggle'."
+    assert refusal("juggle").startswith("command 'juggle' is not known: use one of adapt, check, compare, ")
     assert refusal("run", "1v1-social", "--seed", "-1") == ("Invalid value for '--seed': -1 is not in the range x>=0.")
 
 
@@ -102,6 +102,14 @@ def test_sound_of_one_scenario_over_that_of_another(refusal, tmp_path):
         f"--wav {tmp_path}: two scenarios are named 1v1-social: run them one by one, each into a folder of its own"
     )
     assert refusal("run", "1v1-social", "--wav", "") == "--wav '' is no folder: name one, or leave --wav out"
+
+
+def test_pictures_are_not_asked_for_where_nobody_shows_any(refusal, tmp_path):
+    there = tmp_path / "pictures"
+    assert refusal("run", "1v1-social", "1v1-long-haul", "--video", there) == (
+        f"--video {there}: nobody shows a picture here: set video, as --set video.codec=vp8"
+    )
+    assert not there.exists()
 
 
 @pytest.mark.parametrize(

@@ -126,8 +126,31 @@ def outside_setup(target, *, link=None, frames=5, endless=True, join_timeout_s=5
     )
 
 
+class _Ahead(RealEventLoop):
+    """The real loop, which a test may put ahead: a limit is over when what it is of has come, on any machine."""
+
+    ahead_s = 0.0
+
+    def time(self):
+        return super().time() + self.ahead_s
+
+
+def put_ahead(by_s):
+    """Let that much time have gone by: every timer that would have been due is."""
+    asyncio.get_running_loop().ahead_s += by_s
+
+
+async def connected(server, count):
+    """Wait until so many connections to ``server`` are there, and have been long enough for both ends to know."""
+    while len(server.peers) < count:  # noqa: ASYNC110 - there is no event of the n-th
+        await asyncio.sleep(0.01)
+    await asyncio.gather(*(peer.connected.wait() for peer in server.peers))
+    for _ in range(20):  # a packet that has come is read in the loop's next turn, however late that is
+        await asyncio.sleep(0.01)
+
+
 def on_the_real_loop(main):
-    with asyncio.Runner(loop_factory=RealEventLoop) as runner:
+    with asyncio.Runner(loop_factory=_Ahead) as runner:
         return runner.run(main)
 
 

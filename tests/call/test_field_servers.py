@@ -9,7 +9,7 @@ import httpx
 import numpy as np
 import pytest
 from aiortc import sdp
-from far_end import called, far_end, on_the_real_loop, outside_setup, reply
+from far_end import called, connected, far_end, on_the_real_loop, outside_setup, put_ahead, reply
 
 from rtcprobe.call.description import read_description
 from rtcprobe.call.faults import Exchange, without_markup
@@ -18,6 +18,7 @@ from rtcprobe.call.janus import JanusSession
 from rtcprobe.call.janus_answers import JanusRefusalError
 from rtcprobe.call.section import Candidates
 from rtcprobe.call.session import Rights, Session
+from rtcprobe.call.targets import whip_steps
 from rtcprobe.call.targets.base import find_target
 from rtcprobe.errors import BadInputError, MeasurementError
 from rtcprobe.ice import read_ice, read_links
@@ -27,6 +28,7 @@ from rtcprobe.secrets import Secret
 
 SDP = "application/sdp"
 TOKEN = "planted-token-of-ours"
+JOIN_S = 30.0
 
 
 @pytest.fixture(autouse=True)
@@ -224,18 +226,28 @@ def test_a_listener_that_comes_too_early_asks_again_and_the_wait_is_the_servers(
     assert marks["feed_ready"] - marks["offer_sent"] >= 0.05 + 0.1  # it was left in peace between the questions
 
 
-def test_a_listener_that_is_told_so_to_the_end_fails_with_the_servers_words():
+def test_a_listener_that_is_told_so_to_the_end_fails_with_the_servers_words(monkeypatch):
+    # The time is over between two questions, never during one: the next would be asked later.
+    monkeypatch.setattr(whip_steps, "_AGAIN_S", (2 * JOIN_S, 2 * JOIN_S))
+    monkeypatch.setattr(whip_steps, "_NOT_YET_S", {500: 4 * JOIN_S})
+    refused = asyncio.Event()
+
     async def respond(server, request):
         if "a=recvonly" in request.body:
+            refused.set()
             return reply("500 Internal Server Error", "no such feed")
         return await playing(server, request, location="/session/1") if request.method == "POST" else reply("200 OK")
 
     async def main():
         async with far_end(respond) as server:
-            return await called(whip(server), join_timeout_s=0.5)
+            calling = asyncio.ensure_future(called(whip(server), join_timeout_s=JOIN_S))
+            await refused.wait()
+            await connected(server, 1)
+            put_ahead(JOIN_S)
+            return await calling
 
     call = on_the_real_loop(main())
-    assert "callee answer_received not within 0.5 s, WHEP offer (POST" in call.failed
+    assert "callee answer_received not within 30 s, WHEP offer (POST" in call.failed
     assert "the server answered 500 Internal Server Error, 'no such feed'" in call.failed
     assert call.stopped.awaited == "answer_received"
 
@@ -292,10 +304,13 @@ def test_a_listener_without_media_is_told_that_and_not_of_an_exchange_that_never
 
     async def main():
         async with far_end(respond) as server:
-            return await called(whip(server), join_timeout_s=0.5)
+            calling = asyncio.ensure_future(called(whip(server), join_timeout_s=JOIN_S))
+            await connected(server, 2)
+            put_ahead(JOIN_S)
+            return await calling
 
     call = on_the_real_loop(main())
-    assert call.failed == "callee first_packet not within 0.5 s; the callee had come to dtls_connected"
+    assert call.failed == "callee first_packet not within 30 s; the callee had come to dtls_connected"
 
 
 # Descriptions, through whole calls.

@@ -5,7 +5,7 @@ import asyncio
 import numpy as np
 import pytest
 from calls import OPUS_SILENCE
-from far_end import far_end, on_the_real_loop, reply
+from far_end import connected, far_end, on_the_real_loop, put_ahead, reply
 
 from rtcprobe.call.mouth_track import Speech
 from rtcprobe.call.targets import last_words
@@ -65,8 +65,11 @@ def setup(*, endless, frames=15, join_timeout_s=5.0, script=(), lasts_s=0.0):
     )
 
 
-def room(respond, *, talk=False, kind=PlainRoom, **how):
-    """Return a room that has ended, whose server answers by ``respond`` (None: it plays along)."""
+def room(respond, *, talk=False, kind=PlainRoom, over_after=None, **how):
+    """Return a room that has ended, whose server answers by ``respond`` (None: it plays along).
+
+    ``over_after``: the time to join is over when so many connections are there.
+    """
 
     async def answering(server, request):
         said = await respond(server, request)
@@ -76,7 +79,11 @@ def room(respond, *, talk=False, kind=PlainRoom, **how):
         async with far_end(answering) as server:
             made = kind(setup(endless=not talk, **how), np.random.SeedSequence(1), server="127.0.0.1")
             made.url = server.url
-            await (made.talk() if talk else made.join())
+            done = asyncio.ensure_future(made.talk() if talk else made.join())
+            if over_after is not None:
+                await connected(server, over_after)
+                put_ahead(made.setup.join_timeout_s)
+            await done
             return made
 
     return on_the_real_loop(main())
@@ -122,7 +129,7 @@ def test_one_who_is_let_in_nowhere_is_not_in_the_room():
         if request.path.startswith("/cho/"):
             await asyncio.get_running_loop().create_future()
 
-    call = room(silent_to_cho, join_timeout_s=2.0)
+    call = room(silent_to_cho, join_timeout_s=30.0, over_after=4)
     assert call.failed is None
     assert [way.direction for way in call.heard_ways()] == ["ana_to_ben", "ben_to_ana"]
     assert all(each.startswith("cho ") for each in call.warnings)

@@ -1,16 +1,18 @@
 """When a join first heard the other side: what was played before is looked up, and is what playing comes to."""
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pytest
 
 from rtcprobe.audio.opus import OpusEncoder, OpusSettings
+from rtcprobe.audio.red import RedEncoder
 from rtcprobe.hearing import openings
 from rtcprobe.playout.arrivals import Arrivals
 from rtcprobe.playout.base import RtpPacket
 from rtcprobe.playout.policies import PlayoutChoice
-from rtcprobe.recording import Agreed, Came, Said
+from rtcprobe.recording import Agreed, Came, Departure, Said
 from rtcprobe.scenario import Devices
 
 AGREED = Agreed(opus_payload_type=96, red_payload_type=None, sends_red=False, nack=False)
@@ -110,6 +112,23 @@ def test_a_first_frame_that_only_the_next_packet_tells_of_is_heard():
         phase_s=0.0,
     )
     # From the tick that takes the packet in, within what NetEQ needs to begin.
+    assert heard == pytest.approx(1.020, abs=0.011)
+
+
+def test_a_first_frame_that_only_a_copy_in_the_next_packet_tells_of_is_heard():
+    """RED (RFC 2198): so begins every stream that somebody joins in its middle, of what left before as of nothing."""
+    red = RedEncoder(1, 96)
+    wrapped = [red.encode(payload, 960 * place) for place, payload in enumerate(payloads())]
+    packets = [(1.0 + 0.020 * place, RtpPacket(7 + place, 960 * place, wrapped[place], 63)) for place in (1, 2, 3)]
+    said = replace(SAID, departures=[Departure(at_s - 0.01, *packet[:2], 40) for at_s, packet in packets])
+    agreed = Agreed(opus_payload_type=96, red_payload_type=63, sends_red=True, nack=False)
+    heard = openings.first_audio_s(
+        said,
+        Came(listener="ben", arrivals=Arrivals(packets), agreed=agreed),
+        playout=NETEQ,
+        devices=Devices(capture_s=0.0, playback_s=0.0),
+        phase_s=0.0,
+    )
     assert heard == pytest.approx(1.020, abs=0.011)
 
 

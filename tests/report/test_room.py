@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import replace
+from functools import cache
 
 import pytest
 from rich.console import Console
@@ -18,6 +19,7 @@ from rtcprobe.verdict.room import level, matrix, room_of, worst_pairs
 from tests.rooms_made import heard, join, room
 
 
+@cache
 def small():
     return judge(
         room(
@@ -33,6 +35,7 @@ def small():
     )
 
 
+@cache
 def large():
     """8 on stage in three regions and 20 who listen: 216 ways, the latest from s0 to l19."""
     stage, audience = [f"s{n}" for n in range(8)], [f"l{n}" for n in range(20)]
@@ -48,6 +51,11 @@ def large():
         roles={**dict.fromkeys(stage, "stage"), **dict.fromkeys(audience, "audience")},
         regions={name: regions[place % 3] for place, name in enumerate((*stage, *audience))},
     )
+
+
+@cache
+def judged():
+    return judge(large(), [])
 
 
 def screen(result, width=80):
@@ -96,7 +104,7 @@ def test_of_28_parties_those_of_one_role_and_region_share_a_row_that_names_the_l
 
 
 def test_216_ways_stay_readable_on_screen_page_and_in_markdown():
-    result = judge(large(), [])
+    result = judged()
     lines = screen(result)
     assert max(map(cell_width, lines)) <= 80
     assert len(lines) < 90
@@ -127,7 +135,7 @@ def test_markdown_has_the_matrix_and_the_services_words():
 
 
 def test_markdown_calls_groups_by_their_role_in_the_language_spoken_as_screen_and_page_do():
-    result = judge(large(), [])
+    result = judged()
     with speaking("zh"):
         markdown, page = results_markdown([result]), render_report([result])
     assert "| 观众, jakarta (7) |" in markdown

@@ -2,13 +2,16 @@
 
 import asyncio
 import logging
+from types import SimpleNamespace
 
 import numpy as np
+import pytest
 from aiortc.rtp import RtpPacket
 
 from rtcprobe.probe import run_probe
-from rtcprobe.runtime import express_seam, sending_seam
+from rtcprobe.runtime import coasting_seam, express_seam, sending_seam, srtp_seam
 from rtcprobe.runtime.entropy import Entropy
+from rtcprobe.runtime.stand_ins import SeamError
 from rtcprobe.runtime.virtual import VirtualEventLoop
 from rtcprobe.scenario import find_scenario
 
@@ -61,3 +64,21 @@ def test_a_timer_that_fails_is_told_and_ends_nothing(caplog):
         loop.run_until_complete(asyncio.sleep(0.2))
     loop.close()
     assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize("gone", ["_srtp", "_cdata", "_buffer"])
+def test_a_name_inside_pylibsrtp_that_has_moved_is_said(gone):
+    session = SimpleNamespace(**{name: [None] for name in ("_srtp", "_cdata", "_buffer") if name != gone})
+    with pytest.raises(SeamError, match=f"SimpleNamespace.{gone} is gone: this rtcprobe knows"):
+        srtp_seam.sealing(SimpleNamespace(_tx_srtp=session))
+    with pytest.raises(SeamError, match=r"SimpleNamespace\._rx_srtp is gone"):
+        srtp_seam.opening(SimpleNamespace())
+
+
+@pytest.mark.parametrize("gone", ["_enabled", "_state", "_ssrc"])
+def test_a_name_inside_aiortc_that_a_coast_asks_for_and_that_has_moved_is_said(gone):
+    transport = SimpleNamespace(transport=SimpleNamespace(_connection=SimpleNamespace(_nominated={})), _state=None)
+    sender = SimpleNamespace(transport=transport, _enabled=True, _ssrc=1)
+    delattr(transport if gone == "_state" else sender, gone)
+    with pytest.raises(SeamError, match=f"SimpleNamespace.{gone} is gone: this rtcprobe knows"):
+        coasting_seam.Coast(None, sender, None, None)
