@@ -26,8 +26,9 @@ _LOADING = 200_000
 
 def main() -> NoReturn:
     """Run the command line; ``rtcprobe.cli.signals`` lets the signals in that came meanwhile."""
+    # SIGINT, too: outside a command Ctrl-C would be a traceback through whatever module was being loaded.
     if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGHUP})
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     # No product here is large enough for a second thread: starting a pool of them costs as much as loading numpy.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # What is loaded stays: walking it for garbage again and again was a twentieth of what loading takes. ``probe.run``

@@ -30,7 +30,7 @@ def loaded(number, *arguments):
     )
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_what_ends_a_command_that_is_still_being_loaded_is_said(number, code):
     done = loaded(number, "schema")
     assert (done.returncode, done.stdout, done.stderr.strip()) == (code, "", "rtcprobe: interrupted")

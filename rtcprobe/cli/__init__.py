@@ -62,7 +62,7 @@ class _Commands(click.Group):
 @click.pass_context
 def cli(context: click.Context) -> None:
     """Make real WebRTC calls over emulated links, time them from join to mouth-to-ear, and judge them."""
-    heed("SIGTERM")
+    heed("SIGINT", "SIGTERM")
     if context.invoked_subcommand != "serve":  # which reloads then, and says itself when it can
         heed("SIGHUP")
 
