@@ -31,8 +31,8 @@ def main() -> NoReturn:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     # No product here is large enough for a second thread: starting a pool of them costs as much as loading numpy.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    # What is loaded stays: walking it for garbage again and again was a twentieth of what loading takes. ``probe.run``
-    # freezes it, and has the collector work as usual.
+    # What is loaded stays: walking it for garbage again and again was a twentieth of what loading takes.
+    # ``probe.sweeping`` freezes it, and lets the collector work again.
     gc.set_threshold(_LOADING)
     from rtcprobe.lazily import lazily  # noqa: PLC0415 - after the signals
 
