@@ -23,6 +23,7 @@ from rtcprobe.audio.rehearsal import MOST_FRAMES, Rehearsal
 from rtcprobe.errors import BadInputError
 from rtcprobe.scenario import MouthPlan, Stream
 from rtcprobe.shelf import Shelf
+from rtcprobe.units import format_duration, format_rate
 
 __all__ = ["Spoken", "Voices", "checked_alone", "speak"]
 
@@ -30,6 +31,9 @@ __all__ = ["Spoken", "Voices", "checked_alone", "speak"]
 # floating point, and a turn is whole when it differs by less than rounding.
 _SELF_CHECK_S = 12.0
 _WHOLE_S = 1e-9
+# pylibsrtp seals into 1,500 bytes, of which libsrtp may take 144 (``SRTP_MAX_TRAILER_LEN``): 1,356 are left for the RTP
+# header (12), its extensions (at most some 40), the byte of RED and the frame.
+_MOST_FRAME_BYTES = 1_300
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,7 @@ def speak(
     on the ``shelf`` was paid for by another process.
 
     Raises:
-        BadInputError: a WAV file that cannot be used; more talkers than there are marker codes.
+        BadInputError: a WAV file that cannot be used; more talkers than there are marker codes; packets too large.
     """
     # Two who hear only each other need no turns; in a mix their markers would fall on one another.
     apart = len(talkers) <= len(TWO_PARTIES) and not mixed
@@ -177,6 +181,14 @@ def _speak(plan: MouthPlan, codec: OpusSettings, duration_s: float, train: Marke
         heads += payload[:1]
         if len(opening) < most:
             opening.append(payload)
+    longest = max((len(payload) for payload in frames if payload is not None), default=0)
+    if longest > _MOST_FRAME_BYTES:
+        # Others send such packets in fragments of IP, which many networks drop; here none could be sealed.
+        raise BadInputError(
+            f"codec.bitrate {format_rate(codec.bitrate_bps)} makes packets of {longest} bytes of codec.ptime"
+            f" {format_duration(codec.ptime_s)}: at most {_MOST_FRAME_BYTES} fit in a datagram",
+            "give less of either",
+        )
     advance_s = phase_advance_s(bytes([head]) for head in heads)
     return Spoken(mouth, frames, tuple(opening), advance_s, codec, duration_s)
 

@@ -1,10 +1,12 @@
 """What talkers say: encoded once, and after one round the same again, however long the call."""
 
 import numpy as np
+import pytest
 
 from rtcprobe.audio.ear import listen
 from rtcprobe.audio.marker import LEAD_S
 from rtcprobe.audio.opus import OpusDecoder, OpusEncoder
+from rtcprobe.errors import BadInputError
 from rtcprobe.hearing.speech import speak
 from rtcprobe.scenario import find_scenario
 
@@ -41,3 +43,10 @@ def test_markers_of_the_second_round_are_heard_as_well_as_those_of_the_first():
     heard = listen(pcm, 0.0, long.train, markers, advance_s=long.advance_s)
     assert len(heard.heard) == len(markers) == 54
     assert np.abs(heard.delays_s - long.look_ahead_s).max() < 0.05e-3
+
+
+def test_packets_that_no_datagram_holds_are_refused_before_a_call():
+    said = r"codec\.bitrate 200kbit makes packets of 1\d\d\d bytes of codec\.ptime 60ms: at most 1300 fit in a datagram"
+    with pytest.raises(BadInputError, match=said):
+        voice(2.0, "codec.bitrate=200kbit", "codec.ptime=60ms")
+    assert voice(2.0, "codec.bitrate=510kbit", "codec.ptime=20ms").frames
