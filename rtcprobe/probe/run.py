@@ -92,7 +92,7 @@ def measure(
         MeasurementError: the machine refuses sockets (real clock).
     """
     target = check_target(scenario, clock, engine)
-    with unwalked(clock), hiding():
+    with unwalked(clock, len(scenario.parties)), hiding():
         return _Run(scenario, Placing(target, clock), engine, seed, progress, wav_dir, video_dir).whole()
 
 

@@ -21,6 +21,8 @@ SELDOM = (20_000, 10, 10)
 """In virtual time, where a walk disturbs nothing: a join of two leaves 1,200 objects in circles, so that those of
 sixteen are found in one walk. At 700 every join is walked twice while it goes on, and survives: 0.25 of its 8 ms."""
 
+_FEW: Final = 2
+"""Of more parties the circles that wait are large: a room of 50 held some 15 MB more for them."""
 
 _KEPT: Final = {-3: 16 * 2**20, -1: 32 * 2**20}
 """mallopt(3): from how many bytes on a block is the kernel's own (M_MMAP_THRESHOLD, malloc.h), how many may be free at
@@ -30,7 +32,7 @@ minute of sound is 11.5 MB an ear: mapped anew for each, a tenth of a modelled c
 
 
 @contextmanager
-def unwalked(clock: Clock) -> Iterator[None]:
+def unwalked(clock: Clock, parties: int = 2) -> Iterator[None]:
     """Let calls be placed in this block without the collector walking all that was there before.
 
     A call leaves circles behind, 2 MB each. What is frozen need not be walked to find them: 2 ms instead of 48.
@@ -40,7 +42,7 @@ def unwalked(clock: Clock) -> Iterator[None]:
         gc.collect()  # what is garbage by now is no walk in the middle of a call
     gc.freeze()
     thresholds = gc.get_threshold()
-    gc.set_threshold(*(USUAL if clock == "real" else SELDOM))
+    gc.set_threshold(*(USUAL if clock == "real" or parties > _FEW else SELDOM))
     try:
         yield
     finally:
