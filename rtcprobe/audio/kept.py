@@ -4,8 +4,8 @@ Rules:
     1. A name says what is spoken, how it is encoded, and what does both: this package's sources, numpy, libopus, and
        the instructions that this processor has, by which they choose their code. Who changes a source here need not
        remember to say so.
-    2. Decoded sound is not kept: reading it is quicker than decoding, but after the first packet lost a decoder's
-       states are asked for, which hold addresses of one process and can only be made by decoding.
+    2. Decoded sound is not kept: after the first packet lost a decoder's states are asked for, which hold addresses of
+       one process and can only be made by decoding.
     3. Long speech is not kept, nor ever held at once: an hour of it is 180,000 objects.
 """
 
